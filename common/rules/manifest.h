@@ -1,0 +1,58 @@
+/* The declarative format shared by `weir.yaml` (standalone proxy) and `weir apply -f`: resources by name.
+ * docs/weir.schema.json documents it. This file turns a YAML tree into plain structs and says what is wrong, with
+ * line and column. Secrets written env:NAME or file:PATH are resolved here, where the program runs. */
+#ifndef COMMON_RULES_MANIFEST_H
+#define COMMON_RULES_MANIFEST_H
+
+#include "common/base/arena.h"
+#include "common/base/error.h"
+
+struct yaml_node;
+
+struct manifest_provider {
+    struct str name, kind, base_url; /* kind: "openai" for now; base_url "" = the kind's own */
+    struct str api_key;              /* resolved; NULL ptr when absent */
+    uint64_t timeout_ms;             /* 0: default */
+    int line;
+};
+
+struct manifest_target {
+    struct str provider, model;
+    uint64_t weight; /* default 1 */
+};
+
+struct manifest_model {
+    struct str name;
+    struct manifest_target *targets;
+    size_t n_targets; /* at least 1 */
+    int line;
+};
+
+struct manifest_key {
+    struct str name;
+    struct str secret; /* resolved; NULL ptr when absent (apply mints one, standalone refuses) */
+    struct str *models; /* patterns; n_models 0 = none allowed... absent in the file = ["*"] */
+    size_t n_models;
+    struct str *providers; /* for native pass-through; absent = ["*"] */
+    size_t n_providers;
+    bool disabled;
+    uint64_t expires_at_ms; /* 0: never */
+    int line;
+};
+
+struct manifest {
+    uint64_t version; /* 1 */
+    struct manifest_provider *providers;
+    size_t n_providers;
+    struct manifest_model *models;
+    size_t n_models;
+    struct manifest_key *keys;
+    size_t n_keys;
+    struct yaml_node *settings; /* standalone only: a map of proxy options (listen, workers …); NULL when absent */
+};
+
+/* Everything lives in the arena. Unknown fields, duplicate names, dangling provider names, missing fields, unset
+ * variables and unreadable files are errors: err carries line and column, `param` the path ("models[0].targets[1].provider"). */
+bool manifest_parse(const struct yaml_node *root, struct arena *a, struct manifest *ret, struct error *err);
+
+#endif

@@ -1,0 +1,211 @@
+/* Promises of common/rules/manifest.h, and that the examples in docs/ keep them. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "common/rules/manifest.h"
+#include "common/yaml.h"
+
+static struct arena *a;
+static struct error err;
+static struct manifest m;
+
+static int setup(void **state)
+{
+    (void)state;
+    a = arena_new(0);
+    setenv("WEIRTEST_SECRET", "sk-upstream", 1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    arena_free(a);
+    return 0;
+}
+
+static bool parse(const char *text)
+{
+    struct yaml_node *root;
+    err = (struct error)ERROR_INIT;
+    return yaml_parse(str_of(text), 0, a, &root, &err) && manifest_parse(root, a, &m, &err);
+}
+
+static void reads_every_field(void **state)
+{
+    (void)state;
+    assert_true(parse(
+        "version: 1\n"
+        "providers:\n"
+        "- {name: p, kind: openai, base_url: 'http://[::1]:9/v1', api_key: 'env:WEIRTEST_SECRET',\n"
+        "   timeout_ms: 5000}\n"
+        "- {name: q, kind: openai}\n"
+        "models:\n"
+        "- {name: org/m, targets: [{provider: p, model: x, weight: 3}, {provider: q, model: y}]}\n"
+        "keys:\n"
+        "- {name: k, secret: literal, models: [a, 'b*'], providers: [q, 'p*'], disabled: true,\n"
+        "   expires_at: 2026-11-21T22:53:31Z}\n"
+        "- {name: l, models: [], expires_at: 1795301611}\n"
+        "settings: {workers: 2}\n"));
+    assert_int_equal(m.n_providers, 2);
+    assert_true(str_eqz(m.providers[0].base_url, "http://[::1]:9/v1"));
+    assert_true(str_eqz(m.providers[0].api_key, "sk-upstream"));
+    assert_int_equal(m.providers[0].timeout_ms, 5000);
+    assert_null(m.providers[1].api_key.ptr);
+    assert_int_equal(m.providers[1].base_url.len, 0);
+    assert_non_null(m.providers[1].base_url.ptr);
+    assert_int_equal(m.providers[1].line, 5);
+    assert_int_equal(m.models[0].n_targets, 2);
+    assert_int_equal(m.models[0].targets[0].weight, 3);
+    assert_int_equal(m.models[0].targets[1].weight, 1);
+    assert_true(str_eqz(m.models[0].targets[1].provider, "q"));
+    assert_true(str_eqz(m.keys[0].secret, "literal") && m.keys[0].disabled);
+    assert_int_equal(m.keys[0].n_models, 2);
+    assert_true(str_eqz(m.keys[0].models[1], "b*"));
+    assert_true(m.keys[0].expires_at_ms == 1795301611000ull);
+    assert_int_equal(m.keys[1].n_models, 0);
+    assert_int_equal(m.keys[1].n_providers, 1);
+    assert_true(str_eqz(m.keys[1].providers[0], "*"));
+    assert_null(m.keys[1].secret.ptr);
+    assert_true(m.keys[1].expires_at_ms == 1795301611000ull);
+    assert_non_null(yaml_get(m.settings, "workers"));
+}
+
+static void the_least_manifest(void **state)
+{
+    (void)state;
+    assert_true(parse("version: 1"));
+    assert_int_equal(m.n_providers + m.n_models + m.n_keys, 0);
+    assert_null(m.settings);
+    assert_true(parse("{\"version\": 1, \"keys\": [{\"name\": \"k\"}]}"));
+    assert_true(m.keys[0].n_models == 1 && !m.keys[0].disabled && m.keys[0].expires_at_ms == 0);
+}
+
+#define P "version: 1\nproviders: [{name: p, kind: openai}]\n"
+
+static void mistakes_are_named_with_their_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want, *param;
+        int line, column;
+    } cases[] = {
+        {"", "missing field \"version\" (it must be 1)", "version", 1, 1},
+        {"version: 2", "version must be 1", "version", 1, 10},
+        {"version: one", "version must be a whole number", "version", 1, 10},
+        {"- a", "a manifest must be a map", "", 1, 1},
+        {"version: 1\nkyes: []", "unknown field \"kyes\" (did you mean \"keys\"?)", "kyes", 2, 1},
+        {"version: 1\nroutes: []", "unknown field \"routes\"", "routes", 2, 1},
+        {"version: 1\nproviders: {}", "providers must be a list", "providers", 2, 12},
+        {"version: 1\nproviders: [x]", "providers[0] must be a map", "providers[0]", 2, 13},
+        {"version: 1\nproviders:\n- name: p\n  kind: openai\n  base_ulr: x",
+         "unknown field \"base_ulr\" (did you mean \"base_url\"?)", "providers[0].base_ulr", 5, 3},
+        {"version: 1\nproviders: [{kind: openai}]", "missing field \"name\"", "providers[0].name",
+         2, 13},
+        {"version: 1\nproviders: [{name: p}]", "missing field \"kind\"", "providers[0].kind", 2,
+         13},
+        {"version: 1\nproviders: [{name: ~, kind: openai}]",
+         "name must be a text that is not empty", "providers[0].name", 2, 20},
+        {"version: 1\nproviders: [{name: p, kind: azure}]",
+         "unknown kind \"azure\" (known: openai)", "providers[0].kind", 2, 29},
+        {"version: 1\nproviders: [{name: p, kind: openai, base_url: 'ftp://x'}]",
+         "base_url must be an http:// or https:// URL without user, query or fragment",
+         "providers[0].base_url", 2, 47},
+        {"version: 1\nproviders: [{name: p, kind: openai, timeout_ms: 86400001}]",
+         "timeout_ms may be at most 86400000", "providers[0].timeout_ms", 2, 49},
+        {"version: 1\nproviders: [{name: p, kind: openai, api_key: 'env:WEIRTEST_UNSET'}]",
+         "api_key: environment variable \"WEIRTEST_UNSET\" is not set", "providers[0].api_key", 2,
+         46},
+        {"version: 1\nproviders:\n- {name: p, kind: openai}\n- {name: p, kind: openai}",
+         "name \"p\" is used twice", "providers[1].name", 4, 10},
+        {P "models: [{name: m}]", "targets must hold at least one", "models[0].targets", 3, 10},
+        {P "models: [{name: m, targets: []}]", "targets must hold at least one",
+         "models[0].targets", 3, 29},
+        {P "models: [{name: m, targets: [{provider: q, model: x}]}]", "no provider is named \"q\"",
+         "models[0].targets[0].provider", 3, 41},
+        {P "models: [{name: m, targets: [{provider: p}]}]", "missing field \"model\"",
+         "models[0].targets[0].model", 3, 30},
+        {P "models: [{name: m, targets: [{provider: p, model: x, weight: 0}]}]",
+         "at least one target needs a weight above 0", "models[0].targets", 3, 29},
+        {P "models: [{name: m, targets: [{provider: p, model: x, weight: -1}]}]",
+         "weight must be a whole number", "models[0].targets[0].weight", 3, 62},
+        {P "models:\n- {name: m, targets: [{provider: p, model: x}]}\n"
+           "- {name: m, targets: [{provider: p, model: x}]}",
+         "name \"m\" is used twice", "models[1].name", 5, 10},
+        {P "keys: [{name: k, disabled: no}]", "disabled must be true or false", "keys[0].disabled",
+         3, 28},
+        {P "keys: [{name: k, models: '*'}]", "models must be a list", "keys[0].models", 3, 26},
+        {P "keys: [{name: k, models: [a b]}]",
+         "models[0] must be a name or a pattern such as \"*\"", "keys[0].models[0]", 3, 27},
+        {P "keys: [{name: k, providers: [p, q]}]", "no provider is named \"q\"",
+         "keys[0].providers[1]", 3, 33},
+        {P "keys: [{name: k, expires_at: tomorrow}]",
+         "expires_at must be a time such as 2027-01-31T00:00:00Z, or Unix seconds",
+         "keys[0].expires_at", 3, 30},
+        {P "keys: [{name: k, secret: s1}, {name: l, secret: s1}]",
+         "secret is the same as that of key \"k\"", "keys[1].secret", 3, 49},
+        {P "settings: [x]", "settings must be a map", "settings", 3, 11},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        m.version = 77;
+        assert_false(parse(cases[i].text));
+        assert_string_equal(err.text, cases[i].want);
+        assert_string_equal(err.param, cases[i].param);
+        assert_int_equal(err.line, cases[i].line);
+        assert_int_equal(err.column, cases[i].column);
+        assert_int_equal(m.version, 77); /* untouched */
+    }
+}
+
+static void names_keep_to_their_alphabet(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "a/b",         "'@a'",
+        "'-a'",        "'a b'",
+        "\"\\u00e9\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct str text = arena_printf(a, "version: 1\nkeys: [{name: %s}]", bad[i]);
+        assert_false(parse(text.ptr));
+        assert_string_equal(err.param, "keys[0].name");
+    }
+    assert_true(parse("version: 1\nkeys: [{name: Team-1_a.b}]"));
+}
+
+static void examples_are_good(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"docs/examples/weir.yaml", "docs/examples/apply.yaml"};
+    setenv("OPENAI_API_KEY", "sk-example", 1);
+    setenv("WEIR_KEY", "dev-key", 1);
+    setenv("WEIR_BATCH_KEY", "batch-key", 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct yaml_node *root;
+        assert_true(yaml_parse_file(files[i], 1 << 20, a, &root, &err));
+        assert_true(manifest_parse(root, a, &m, &err));
+        assert_true(m.n_providers >= 1 && m.n_models >= 1 && m.n_keys == 2);
+        assert_true(str_eqz(m.providers[0].api_key, "sk-example"));
+    }
+    unsetenv("OPENAI_API_KEY");
+    struct yaml_node *root;
+    assert_true(yaml_parse_file(files[0], 1 << 20, a, &root, &err));
+    assert_false(manifest_parse(root, a, &m, &err));
+    assert_string_equal(err.param, "providers[0].api_key");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_field),
+        cmocka_unit_test(the_least_manifest),
+        cmocka_unit_test(mistakes_are_named_with_their_place),
+        cmocka_unit_test(names_keep_to_their_alphabet),
+        cmocka_unit_test(examples_are_good),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
