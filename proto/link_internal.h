@@ -1,0 +1,26 @@
+/* NNG for link_server.c and link_client.c; nobody else includes this.
+ *
+ * Rules that NNG 1.5 sets: an aio is never freed in its own callback (so calls are pooled, and
+ * freed at close after nng_aio_stop), and a message that could not be sent stays with its sender.
+ */
+#ifndef PROTO_LINK_INTERNAL_H
+#define PROTO_LINK_INTERNAL_H
+
+#include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
+
+#include "proto/link.h"
+
+#define LINK_MAX_ANNOUNCE 65536
+
+/* Sets ERR_INTERNAL with NNG's reason; returns false. */
+bool link_fail(struct error *err, const char *what, const char *url, int rv);
+/* TLS 1.2, certificates on both sides; freed with nng_tls_config_free. */
+bool link_tls_config(const struct link_tls *tls, bool server, nng_tls_config **ret,
+                     struct error *err);
+/* A copy as a message, NULL when out of memory. */
+nng_msg *link_message_of(struct str s);
+/* The message's bytes, as long as it lives. */
+struct str link_message_str(nng_msg *m);
+
+#endif
