@@ -1,0 +1,159 @@
+/* GET /export: what apply takes, without secrets. Applying it to where it came from changes
+ * nothing. */
+#include "controlplane/api/manifest_sections.h"
+
+#include "controlplane/api/resources.h"
+#include "controlplane/http/reply.h"
+#include "controlplane/store/models.h"
+#include "controlplane/store/organizations.h"
+#include "controlplane/store/providers.h"
+#include "controlplane/store/virtual_keys.h"
+#include "controlplane/store/workspaces.h"
+
+static void put_texts(struct json_writer *w, const char *name, const struct object_value *v)
+{
+    if (v->n == 1 && str_eqz(v->list[0], "*")) {
+        return; /* the default */
+    }
+    json_name(w, name);
+    json_array_begin(w);
+    for (size_t i = 0; i < v->n; i++) {
+        json_put_str(w, v->list[i]);
+    }
+    json_array_end(w);
+}
+
+static void put_object(struct json_writer *w, const char *name, const struct object_value *v)
+{
+    if (!str_eqz(v->text, "{}")) {
+        json_name(w, name);
+        json_put_raw(w, v->text);
+    }
+}
+
+static void put_provider(struct json_writer *w, const struct object *p)
+{
+    json_field_str(w, "name", p->v[PROVIDER_NAME].text);
+    json_field_str(w, "kind", p->v[PROVIDER_KIND].text);
+    if (p->v[PROVIDER_BASE_URL].text.len > 0) {
+        json_field_str(w, "base_url", p->v[PROVIDER_BASE_URL].text);
+    }
+    if (p->v[PROVIDER_TIMEOUT_MS].integer > 0) {
+        json_field_i64(w, "timeout_ms", p->v[PROVIDER_TIMEOUT_MS].integer);
+    }
+    if (p->v[PROVIDER_DISABLED].integer) {
+        json_field_bool(w, "disabled", true);
+    }
+    put_object(w, "settings", &p->v[PROVIDER_SETTINGS]);
+}
+
+static void put_key(struct json_writer *w, const struct object *k)
+{
+    json_field_str(w, "name", k->v[KEY_NAME].text);
+    put_texts(w, "models", &k->v[KEY_MODELS]);
+    put_texts(w, "providers", &k->v[KEY_PROVIDERS]);
+    if (object_is_set(&k->v[KEY_USER_ID])) {
+        reply_put_id(w, "user_id", "usr", &k->v[KEY_USER_ID].uuid);
+    }
+    if (k->v[KEY_DISABLED].integer) {
+        json_field_bool(w, "disabled", true);
+    }
+    if (object_is_set(&k->v[KEY_EXPIRES_AT])) {
+        reply_put_time(w, "expires_at", (uint64_t)k->v[KEY_EXPIRES_AT].integer);
+    }
+    put_object(w, "metadata", &k->v[KEY_METADATA]);
+}
+
+static void put_model(struct json_writer *w, const struct object *m,
+                      const struct model_target *targets, size_t n)
+{
+    json_field_str(w, "name", m->v[MODEL_NAME].text);
+    json_name(w, "targets");
+    json_array_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        if (uuid_eq(&targets[i].model, &m->v[MODEL_ID].uuid)) {
+            json_object_begin(w);
+            json_field_str(w, "provider", targets[i].provider_name);
+            json_field_str(w, "model", targets[i].name);
+            if (targets[i].weight != 1) {
+                json_field_i64(w, "weight", targets[i].weight);
+            }
+            json_object_end(w);
+        }
+    }
+    json_array_end(w);
+    put_object(w, "settings", &m->v[MODEL_SETTINGS]);
+}
+
+static bool put_section(struct call *c, const struct manifest_scope *scope, unsigned section,
+                        struct error *err)
+{
+    const struct manifest_section *s = &manifest_sections[section];
+    struct model_target *targets = NULL;
+    struct object_query q;
+    struct object *rows;
+    size_t n, n_targets = 0;
+    manifest_query(scope, section, &q);
+    if (!object_list(c->tx, s->resource->table, &q, c->arena, &rows, &n, err)) {
+        return false;
+    }
+    if (section == MANIFEST_MODELS) {
+        struct uuid *ids = arena_alloc(c->arena, (n + 1) * sizeof *ids);
+        for (size_t i = 0; ids && i < n; i++) {
+            ids[i] = rows[i].v[MODEL_ID].uuid;
+        }
+        if (!ids || !model_targets(c->tx, ids, n, c->arena, &targets, &n_targets, err)) {
+            return ids ? false : error_set(err, ERR_OVERLOADED, "%s", "");
+        }
+    }
+    json_name(&c->json, s->name);
+    json_array_begin(&c->json);
+    for (size_t i = 0; i < n; i++) {
+        json_object_begin(&c->json);
+        if (section == MANIFEST_PROVIDERS) {
+            put_provider(&c->json, &rows[i]);
+        } else if (section == MANIFEST_MODELS) {
+            put_model(&c->json, &rows[i], targets, n_targets);
+        } else {
+            put_key(&c->json, &rows[i]);
+        }
+        json_object_end(&c->json);
+    }
+    json_array_end(&c->json);
+    return true;
+}
+
+static bool put_name(struct call *c, const char *field, const struct object_table *table,
+                     const struct uuid *id, struct error *err)
+{
+    struct object_query q = {.limit = 1};
+    struct object row;
+    object_filter_uuid(&q, 0, id);
+    if (!object_find(c->tx, table, &q, c->arena, &row, err)) {
+        return false;
+    }
+    json_field_str(&c->json, field, row.v[table->title].text);
+    return true;
+}
+
+bool export_call(struct call *c, struct error *err)
+{
+    struct manifest_scope scope;
+    if (!manifest_scope_from_query(c, &scope, err)) {
+        return false;
+    }
+    json_object_begin(&c->json);
+    json_field_u64(&c->json, "version", 1);
+    if (!put_name(c, "organization", &organizations_table, &scope.organization, err) ||
+        (!uuid_is_nil(&scope.workspace) &&
+         !put_name(c, "workspace", &workspaces_table, &scope.workspace, err))) {
+        return false;
+    }
+    for (unsigned s = 0; s < MANIFEST_SECTIONS; s++) {
+        if (!put_section(c, &scope, s, err)) {
+            return false;
+        }
+    }
+    json_object_end(&c->json);
+    return true;
+}

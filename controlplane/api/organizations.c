@@ -1,0 +1,60 @@
+/* Organizations: made and deleted by the platform's administrators; an owner may rename theirs. */
+#include "controlplane/store/organizations.h"
+
+#include "controlplane/api/resources.h"
+#include "controlplane/rules/validate.h"
+#include "controlplane/store/changes.h"
+
+static const struct field fields[] = {
+    {.name = "name",
+     .kind = FIELD_TEXT,
+     .column = ORGANIZATION_NAME,
+     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
+     .min = 1,
+     .max = 100,
+     .check = validate_name},
+    {.name = "settings",
+     .kind = FIELD_OBJECT,
+     .column = ORGANIZATION_SETTINGS,
+     .flags = FIELD_WRITE,
+     .max = 16384},
+    FIELD_OWNED_BY(ORGANIZATION),
+    FIELD_ROW_TIMES(ORGANIZATION),
+};
+
+/* Everybody but the platform's administrators sees those that they hold a role in. */
+static bool narrow(struct call *c, struct object_query *q, struct error *err)
+{
+    struct uuid *mine = arena_alloc(c->arena, (c->actor.n_grants + 1) * sizeof *mine);
+    if (!mine) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    q->only_workspaces = !c->actor.platform;
+    q->workspaces = mine;
+    q->n_workspaces = actor_organizations(&c->actor, mine);
+    q->shared = false;
+    return true;
+}
+
+static bool removing(struct change *ch, struct error *err)
+{
+    bool used;
+    const struct uuid *id = &ch->before.v[ORGANIZATION_ID].uuid;
+    return organization_in_use(ch->call->tx, id, NULL, &used, err) &&
+           (!used ||
+            error_set(
+                err, ERR_CONFLICT,
+                "organization still has keys, providers or models: revoke or delete those first"));
+}
+
+const struct resource organization_resource = {
+    .kind = "organization",
+    .prefix = "org",
+    .table = &organizations_table,
+    .fields = fields,
+    .n_fields = sizeof fields / sizeof fields[0],
+    .read = PERMISSION_ORGANIZATION_READ,
+    .change_kind = CONFIG_ORGANIZATION,
+    .narrow = narrow,
+    .removing = removing,
+};

@@ -1,0 +1,47 @@
+/* The resources and handlers of api/, named in routes.c. */
+#ifndef CONTROLPLANE_API_RESOURCES_H
+#define CONTROLPLANE_API_RESOURCES_H
+
+#include "controlplane/api/resource.h"
+
+struct channel;
+
+/* What handlers find in call->context. */
+struct api_context {
+    struct channel *channel;
+    const struct seal_keys *keys;
+    struct db_pool *pool;
+};
+
+extern const struct resource organization_resource, workspace_resource, user_resource,
+    membership_resource, key_resource, provider_resource, model_resource, group_resource,
+    token_resource;
+
+bool session_create_call(struct call *c, struct error *err);
+bool session_get_call(struct call *c, struct error *err);
+bool session_delete_call(struct call *c, struct error *err);
+bool session_password_call(struct call *c, struct error *err);
+bool key_revoke_call(struct call *c, struct error *err);
+bool provider_test_call(struct call *c, struct error *err);
+bool token_revoke_call(struct call *c, struct error *err);
+bool data_plane_list_call(struct call *c, struct error *err);
+bool data_plane_get_call(struct call *c, struct error *err);
+bool data_plane_revoke_call(struct call *c, struct error *err);
+bool enrolment_list_call(struct call *c, struct error *err);
+bool enrolment_create_call(struct call *c, struct error *err);
+bool event_list_call(struct call *c, struct error *err);
+bool event_get_call(struct call *c, struct error *err);
+bool audit_list_call(struct call *c, struct error *err);
+bool status_call(struct call *c, struct error *err);
+bool apply_call(struct call *c, struct error *err);
+bool export_call(struct call *c, struct error *err);
+bool openapi_call(struct call *c, struct error *err);
+
+/* A query parameter that is a time; absent: *ret_ms is left alone. */
+bool query_time(const struct call *c, const char *name, uint64_t *ret_ms, struct error *err);
+
+/* One data plane as JSON; data_planes.c, shown by status too. version: the configuration's. */
+struct data_plane;
+void data_plane_show(struct json_writer *w, const struct data_plane *p, uint64_t version);
+
+#endif

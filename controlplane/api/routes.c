@@ -1,0 +1,90 @@
+/* THE table: method, path, permission, handler. */
+#include "controlplane/api/routes.h"
+
+#include "controlplane/api/crud.h"
+#include "controlplane/api/resources.h"
+
+#define BODY ROUTE_BODY
+#define POST_FLAGS (ROUTE_BODY | ROUTE_IDEMPOTENT)
+#define PATCH_FLAGS (ROUTE_BODY | ROUTE_IF_MATCH_NEEDED)
+#define DELETE_FLAGS ROUTE_IF_MATCH
+#define ACTION_FLAGS (ROUTE_IF_MATCH | ROUTE_IDEMPOTENT)
+/* read across tenants by the system's role, each statement narrowed to what the actor may see */
+#define NARROWED (ROUTE_ANY_TENANT | ROUTE_SYSTEM)
+
+/* one row a route */
+/* clang-format off */
+#define ROW(m, p, perm, fn, fl, pre, res) \
+    {.method = (m), .pattern = (p), .permission = PERMISSION_##perm, .handle = (fn), .flags = (fl), .prefix = (pre), .resource = (res)}
+
+/* Five routes of a resource that is kept in the usual way: `fl` says whose transaction. */
+#define CRUD(path, pre, res, read, write, fl) \
+    ROW("GET", path, read, crud_list, fl, NULL, res), \
+    ROW("POST", path, write, crud_create, (fl) | POST_FLAGS, NULL, res), \
+    ROW("GET", path "/{id}", read, crud_get, fl, pre, res), \
+    ROW("PATCH", path "/{id}", write, crud_update, (fl) | PATCH_FLAGS, pre, res), \
+    ROW("DELETE", path "/{id}", write, crud_delete, (fl) | DELETE_FLAGS, pre, res)
+
+const struct route api_routes[] = {
+    ROW("GET", "/openapi.json", PUBLIC, openapi_call, ROUTE_NO_TX, NULL, NULL),
+
+    ROW("POST", "/session", PUBLIC, session_create_call, BODY | ROUTE_NO_TX, NULL, NULL),
+    ROW("GET", "/session", SIGNED_IN, session_get_call, 0, NULL, NULL),
+    ROW("DELETE", "/session", SIGNED_IN, session_delete_call, 0, NULL, NULL),
+    ROW("POST", "/session/password", SIGNED_IN, session_password_call, BODY, NULL, NULL),
+
+    ROW("GET", "/organizations", ORGANIZATION_READ, crud_list, 0, NULL, &organization_resource),
+    ROW("POST", "/organizations", ORGANIZATION_MANAGE, crud_create, POST_FLAGS, NULL, &organization_resource),
+    ROW("GET", "/organizations/{id}", ORGANIZATION_READ, crud_get, ROUTE_TENANT_IN_PATH, "org", &organization_resource),
+    ROW("PATCH", "/organizations/{id}", ORGANIZATION_WRITE, crud_update, ROUTE_TENANT_IN_PATH | PATCH_FLAGS, "org", &organization_resource),
+    ROW("DELETE", "/organizations/{id}", ORGANIZATION_MANAGE, crud_delete, ROUTE_TENANT_IN_PATH | ROUTE_SYSTEM | DELETE_FLAGS, "org", &organization_resource),
+
+    ROW("GET", "/workspaces", WORKSPACE_READ, crud_list, ROUTE_TENANT, NULL, &workspace_resource),
+    ROW("POST", "/workspaces", WORKSPACE_MANAGE, crud_create, ROUTE_TENANT | POST_FLAGS, NULL, &workspace_resource),
+    ROW("GET", "/workspaces/{id}", WORKSPACE_READ, crud_get, ROUTE_TENANT, "ws", &workspace_resource),
+    ROW("PATCH", "/workspaces/{id}", WORKSPACE_WRITE, crud_update, ROUTE_TENANT | PATCH_FLAGS, "ws", &workspace_resource),
+    ROW("DELETE", "/workspaces/{id}", WORKSPACE_MANAGE, crud_delete, ROUTE_TENANT | DELETE_FLAGS, "ws", &workspace_resource),
+
+    ROW("GET", "/users", USER_READ, crud_list, ROUTE_ANY_TENANT, NULL, &user_resource),
+    ROW("POST", "/users", USER_WRITE, crud_create, POST_FLAGS, NULL, &user_resource),
+    ROW("GET", "/users/{id}", USER_READ, crud_get, ROUTE_ANY_TENANT, "usr", &user_resource),
+    ROW("PATCH", "/users/{id}", USER_WRITE, crud_update, PATCH_FLAGS, "usr", &user_resource),
+    ROW("DELETE", "/users/{id}", USER_WRITE, crud_delete, DELETE_FLAGS, "usr", &user_resource),
+    CRUD("/memberships", "mem", &membership_resource, MEMBER_READ, MEMBER_WRITE, ROUTE_TENANT | ROUTE_SYSTEM),
+
+    ROW("GET", "/keys", KEY_READ, crud_list, ROUTE_TENANT, NULL, &key_resource),
+    ROW("POST", "/keys", KEY_WRITE, crud_create, ROUTE_TENANT | POST_FLAGS, NULL, &key_resource),
+    ROW("GET", "/keys/{id}", KEY_READ, crud_get, ROUTE_TENANT, "key", &key_resource),
+    ROW("PATCH", "/keys/{id}", KEY_WRITE, crud_update, ROUTE_TENANT | PATCH_FLAGS, "key", &key_resource),
+    ROW("DELETE", "/keys/{id}", KEY_WRITE, key_revoke_call, ROUTE_TENANT | DELETE_FLAGS, "key", NULL),
+    ROW("POST", "/keys/{id}/revoke", KEY_WRITE, key_revoke_call, ROUTE_TENANT | ACTION_FLAGS, "key", NULL),
+
+    CRUD("/providers", "prov", &provider_resource, PROVIDER_READ, PROVIDER_WRITE, ROUTE_TENANT),
+    ROW("POST", "/providers/{id}/test", PROVIDER_TEST, provider_test_call, ROUTE_TENANT | ROUTE_NO_TX, "prov", NULL),
+    CRUD("/models", "mdl", &model_resource, MODEL_READ, MODEL_WRITE, ROUTE_TENANT),
+
+    CRUD("/data-plane-groups", "grp", &group_resource, PLANE_WRITE, PLANE_WRITE, 0),
+    ROW("GET", "/data-planes", PLANE_READ, data_plane_list_call, NARROWED, NULL, NULL),
+    ROW("GET", "/data-planes/{id}", PLANE_READ, data_plane_get_call, NARROWED, "dp", NULL),
+    ROW("POST", "/data-planes/{id}/revoke", PLANE_WRITE, data_plane_revoke_call, 0, "dp", NULL),
+    ROW("GET", "/enrolment-tokens", PLANE_WRITE, enrolment_list_call, 0, NULL, NULL),
+    ROW("POST", "/enrolment-tokens", PLANE_WRITE, enrolment_create_call, ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL, NULL),
+
+    ROW("GET", "/admin-tokens", TOKEN_READ, crud_list, ROUTE_ANY_TENANT, NULL, &token_resource),
+    ROW("POST", "/admin-tokens", TOKEN_WRITE, crud_create, ROUTE_ANY_TENANT | POST_FLAGS, NULL, &token_resource),
+    ROW("GET", "/admin-tokens/{id}", TOKEN_READ, crud_get, ROUTE_ANY_TENANT, "tok", &token_resource),
+    ROW("PATCH", "/admin-tokens/{id}", TOKEN_WRITE, crud_update, ROUTE_ANY_TENANT | PATCH_FLAGS, "tok", &token_resource),
+    ROW("DELETE", "/admin-tokens/{id}", TOKEN_WRITE, token_revoke_call, ROUTE_ANY_TENANT | DELETE_FLAGS, "tok", NULL),
+    ROW("POST", "/admin-tokens/{id}/revoke", TOKEN_WRITE, token_revoke_call, ROUTE_ANY_TENANT | ACTION_FLAGS, "tok", NULL),
+
+    ROW("GET", "/events", USAGE_READ, event_list_call, ROUTE_TENANT, NULL, NULL),
+    ROW("GET", "/events/{id}", USAGE_READ, event_get_call, ROUTE_TENANT, "evt", NULL),
+    ROW("GET", "/audit", AUDIT_READ, audit_list_call, ROUTE_ANY_TENANT, NULL, NULL),
+    ROW("GET", "/status", STATUS_READ, status_call, NARROWED, NULL, NULL),
+
+    ROW("POST", "/apply", CONFIG_APPLY, apply_call, ROUTE_TENANT | POST_FLAGS, NULL, NULL),
+    ROW("GET", "/export", CONFIG_EXPORT, export_call, ROUTE_TENANT, NULL, NULL),
+};
+/* clang-format on */
+
+const size_t api_routes_count = sizeof api_routes / sizeof api_routes[0];

@@ -1,0 +1,250 @@
+/* Signing in and out. A wrong password and an unknown account get the same answer in the same time;
+ * attempts are counted before the password is looked at (store/login_throttle.h). */
+#include "controlplane/store/sessions.h"
+
+#include <stdio.h>
+
+#include "controlplane/api/resources.h"
+#include "controlplane/http/reply.h"
+#include "controlplane/rules/validate.h"
+#include "controlplane/secrets/password.h"
+#include "controlplane/store/login_throttle.h"
+#include "controlplane/store/organizations.h"
+#include "controlplane/store/users.h"
+
+struct login {
+    struct str email, password;
+    struct user_login user;
+    bool known;
+};
+
+static bool read_login(struct call *c, struct login *ret, struct error *err)
+{
+    static const char *const names[] = {"email", "password", NULL};
+    const struct body_value *email = body_get(&c->body, "email"),
+                            *password = body_get(&c->body, "password");
+    if (!body_known(&c->body, names, NULL, err)) {
+        return false;
+    }
+    if (!email || !password) {
+        return body_refuse(err, NULL, email ? "password" : "email", "is required");
+    }
+    return body_text(email, 1, 254, NULL, "email", &ret->email, err) &&
+           body_text(password, 1, PASSWORD_MAX, NULL, "password", &ret->password, err);
+}
+
+/* Counts the attempt and finds the account, in one transaction of its own that stands whatever
+ * comes next. */
+static bool take_attempt(struct call *c, struct login *l, struct error *err)
+{
+    const struct api_context *api = c->context;
+    uint64_t wait_s = 0;
+    struct tx *t = tx_begin(api->pool, TX_SYSTEM, NULL, err);
+    if (!t) {
+        return false;
+    }
+    if (!login_throttle_take(t, l->email, http_peer(c->request), &wait_s, err)) {
+        tx_rollback(t);
+        return false;
+    }
+    if (wait_s > 0) {
+        char text[24];
+        tx_rollback(t);
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)wait_s);
+        http_reply_header(c->request, "retry-after", text);
+        return error_set(err, ERR_RATE_LIMITED, "too many failed attempts: try again in %s seconds",
+                         text);
+    }
+    l->known = user_login_find(t, l->email, c->arena, &l->user, err);
+    if (!l->known && err->code != ERR_NOT_FOUND) {
+        tx_rollback(t);
+        return false;
+    }
+    *err = (struct error)ERROR_INIT;
+    return tx_commit(t, NULL, err);
+}
+
+/* Names of the organizations and workspaces behind the actor's roles. */
+static bool show_memberships(struct call *c, struct tx *t, struct error *err)
+{
+    struct json_writer *w = &c->json;
+    json_name(w, "memberships");
+    json_array_begin(w);
+    for (size_t i = 0; i < c->actor.n_grants; i++) {
+        const struct grant *g = &c->actor.grants[i];
+        if (g->role == ROLE_PLATFORM_ADMIN) {
+            continue;
+        }
+        json_object_begin(w);
+        reply_put_id(w, "organization_id", "org", &g->organization);
+        reply_put_id(w, "workspace_id", "ws", &g->workspace);
+        json_field_z(w, "role", role_name(g->role));
+        json_object_end(w);
+    }
+    json_array_end(w);
+    struct object_query q = {.only_workspaces = !c->actor.platform, .limit = 200};
+    struct uuid *mine = arena_alloc(c->arena, (c->actor.n_grants + 1) * sizeof *mine);
+    struct object *rows;
+    size_t n;
+    if (!mine) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    q.workspaces = mine;
+    q.n_workspaces = actor_organizations(&c->actor, mine);
+    if (!object_list(t, &organizations_table, &q, c->arena, &rows, &n, err)) {
+        return false;
+    }
+    json_name(w, "organizations");
+    json_array_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        json_object_begin(w);
+        reply_put_id(w, "id", "org", &rows[i].v[ORGANIZATION_ID].uuid);
+        json_field_str(w, "name", rows[i].v[ORGANIZATION_NAME].text);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    return true;
+}
+
+static bool show_session(struct call *c, struct tx *t, struct error *err)
+{
+    struct json_writer *w = &c->json;
+    json_object_begin(w);
+    if (c->actor.token) {
+        json_name(w, "token");
+        json_object_begin(w);
+        reply_put_id(w, "id", "tok", &c->actor.id);
+        json_field_str(w, "name", c->actor.name);
+        json_object_end(w);
+    } else {
+        json_name(w, "user");
+        json_object_begin(w);
+        reply_put_id(w, "id", "usr", &c->actor.id);
+        json_field_str(w, "email", c->actor.name);
+        json_field_str(w, "name", c->actor.display_name);
+        json_field_bool(w, "platform_admin", c->actor.platform);
+        json_object_end(w);
+        json_field_str(w, "csrf_token", c->actor.csrf);
+    }
+    json_field_bool(w, "platform_admin", c->actor.platform);
+    if (!show_memberships(c, t, err)) {
+        return false;
+    }
+    json_object_end(w);
+    return true;
+}
+
+static bool finish_login(struct call *c, struct tx *t, const struct login *l, struct error *err)
+{
+    const struct actor_config *actors = c->router->actors;
+    struct object_query q = {.limit = 1};
+    struct object row;
+    struct tx_actor who = {.kind = "user",
+                           .id = l->user.id,
+                           .name = l->email.ptr,
+                           .address = http_peer(c->request).ptr,
+                           .request_id = http_request_id(c->request)};
+    tx_set_actor(t, &who);
+    object_filter_uuid(&q, USER_ID, &l->user.id);
+    if (!login_throttle_clear(t, l->email, http_peer(c->request), err) ||
+        !object_find(t, &users_table, &q, c->arena, &row, err)) {
+        return false;
+    }
+    c->actor = (struct actor){.platform = row.v[USER_PLATFORM_ADMIN].integer != 0,
+                              .id = l->user.id,
+                              .name = row.v[USER_EMAIL].text,
+                              .display_name = row.v[USER_NAME].text};
+    return session_delete_ended(t, err) && actor_load_grants(t, c->arena, &c->actor, err) &&
+           actor_sign_in(actors, c->request, t, &l->user.id, &c->actor, err) &&
+           tx_audit(t, "session.create", "session", NULL, &c->actor.session, "", NULL, NULL, err) &&
+           show_session(c, t, err);
+}
+
+bool session_create_call(struct call *c, struct error *err)
+{
+    const struct api_context *api = c->context;
+    struct login l = {.known = false};
+    if (!actor_same_origin(c->router->actors, c->request)) {
+        return error_set(err, ERR_CSRF, "request comes from another site");
+    }
+    if (!read_login(c, &l, err) || !take_attempt(c, &l, err)) {
+        return false;
+    }
+    bool right = password_verify(l.password, l.known ? l.user.password_hash.ptr : NULL);
+    if (!right || !l.known || l.user.disabled) {
+        return error_set(err, ERR_UNAUTHENTICATED, "e-mail address or password is wrong");
+    }
+    struct tx *t = tx_begin(api->pool, TX_SYSTEM, NULL, err);
+    if (!t) {
+        return false;
+    }
+    if (!finish_login(c, t, &l, err)) {
+        tx_rollback(t);
+        return false;
+    }
+    c->status = 201;
+    return tx_commit(t, NULL, err);
+}
+
+bool session_get_call(struct call *c, struct error *err)
+{
+    return show_session(c, c->tx, err);
+}
+
+bool session_delete_call(struct call *c, struct error *err)
+{
+    c->status = 204;
+    if (c->actor.token) {
+        return error_set(err, ERR_BAD_REQUEST, "a token has no session: revoke it instead");
+    }
+    actor_forget_cookie(c->router->actors, c->request);
+    return session_delete(c->tx, &c->actor.session, err) &&
+           tx_audit(c->tx, "session.delete", "session", NULL, &c->actor.session, "", NULL, NULL,
+                    err);
+}
+
+static bool read_passwords(struct call *c, struct str *ret_old, struct str *ret_new,
+                           struct error *err)
+{
+    static const char *const names[] = {"current_password", "new_password", NULL};
+    const struct body_value *old = body_get(&c->body, names[0]),
+                            *now = body_get(&c->body, names[1]);
+    const char *wrong;
+    if (!body_known(&c->body, names, NULL, err)) {
+        return false;
+    }
+    if (!old || !now) {
+        return body_refuse(err, NULL, old ? names[1] : names[0], "is required");
+    }
+    if (!body_text(old, 1, PASSWORD_MAX, NULL, names[0], ret_old, err) ||
+        !body_text(now, PASSWORD_MIN, PASSWORD_MAX, NULL, names[1], ret_new, err)) {
+        return false;
+    }
+    wrong = validate_password(*ret_new);
+    return !wrong || body_refuse(err, NULL, names[1], "%s", wrong);
+}
+
+/* The signed-in user's own; ends their other sessions. */
+bool session_password_call(struct call *c, struct error *err)
+{
+    struct login l = {.email = c->actor.name};
+    struct str new_password;
+    char hash[PASSWORD_HASH_MAX];
+    if (c->actor.token) {
+        return error_set(err, ERR_BAD_REQUEST, "a token has no password");
+    }
+    if (!read_passwords(c, &l.password, &new_password, err) || !take_attempt(c, &l, err)) {
+        return false;
+    }
+    if (!password_verify(l.password, l.known ? l.user.password_hash.ptr : NULL)) {
+        return error_set_param(err, ERR_INVALID_FIELD, "current_password",
+                               "current_password is wrong");
+    }
+    c->status = 204;
+    return password_hash(new_password, hash, err) &&
+           user_set_password(c->tx, &c->actor.id, str_of(hash), err) &&
+           login_throttle_clear(c->tx, l.email, http_peer(c->request), err) &&
+           session_delete_others(c->tx, &c->actor.id, &c->actor.session, err) &&
+           tx_audit(c->tx, "user.password", "user", NULL, &c->actor.id, c->actor.name.ptr, NULL,
+                    NULL, err);
+}

@@ -1,0 +1,91 @@
+/* Users: known once per installation and managed by the platform's administrators; an organization
+ * sees its members. The password is write-only. */
+#include "controlplane/store/users.h"
+
+#include "controlplane/api/crud.h"
+#include "controlplane/api/resources.h"
+#include "controlplane/rules/validate.h"
+#include "controlplane/secrets/password.h"
+#include "controlplane/store/sessions.h"
+
+static const struct field fields[] = {
+    {.name = "email",
+     .kind = FIELD_TEXT,
+     .column = USER_EMAIL,
+     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
+     .min = 3,
+     .max = 254,
+     .check = validate_email},
+    {.name = "name", .kind = FIELD_TEXT, .column = USER_NAME, .flags = FIELD_WRITE, .max = 200},
+    {.name = "platform_admin",
+     .kind = FIELD_BOOL,
+     .column = USER_PLATFORM_ADMIN,
+     .flags = FIELD_WRITE},
+    {.name = "disabled", .kind = FIELD_BOOL, .column = USER_DISABLED, .flags = FIELD_WRITE},
+    FIELD_ROW_TIMES(USER),
+};
+
+static const char *const extras[] = {"password", NULL};
+
+static bool is_self(const struct change *ch)
+{
+    return !ch->creating && !ch->call->actor.token &&
+           uuid_eq(&ch->before.v[USER_ID].uuid, &ch->call->actor.id);
+}
+
+static bool prepare(struct change *ch, struct error *err)
+{
+    const struct body_value *v = body_get(ch->body, "password");
+    struct str password;
+    const char *wrong;
+    char *hash = arena_alloc(ch->call->arena, PASSWORD_HASH_MAX);
+    /* nobody locks themselves out */
+    if (is_self(ch) && ch->now.v[USER_DISABLED].integer) {
+        return body_refuse(err, ch->at, "disabled", "cannot be set on yourself");
+    }
+    if (is_self(ch) && object_is_set(&ch->now.v[USER_PLATFORM_ADMIN]) &&
+        !ch->now.v[USER_PLATFORM_ADMIN].integer) {
+        return body_refuse(err, ch->at, "platform_admin", "cannot be given up by yourself");
+    }
+    if (!v || v->type == BODY_NULL) {
+        return true;
+    }
+    if (!body_text(v, PASSWORD_MIN, PASSWORD_MAX, ch->at, "password", &password, err)) {
+        return false;
+    }
+    if ((wrong = validate_password(password)) != NULL) {
+        return body_refuse(err, ch->at, "password", "%s", wrong);
+    }
+    ch->extra = hash;
+    return hash ? password_hash(password, hash, err) : error_set(err, ERR_OVERLOADED, "%s", "");
+}
+
+/* A new password and a disabled account end the user's sessions (but the one that asks). */
+static bool stored(struct change *ch, struct error *err)
+{
+    struct tx *t = ch->call->tx;
+    const struct uuid *id = &ch->now.v[USER_ID].uuid;
+    if (ch->extra && !user_set_password(t, id, str_of(ch->extra), err)) {
+        return false;
+    }
+    bool ends = !ch->creating && (ch->extra || ch->now.v[USER_DISABLED].integer);
+    return !ends || session_delete_others(t, id, &ch->call->actor.session, err);
+}
+
+static bool removing(struct change *ch, struct error *err)
+{
+    return !is_self(ch) || error_set(err, ERR_CONFLICT, "you cannot delete yourself");
+}
+
+const struct resource user_resource = {
+    .kind = "user",
+    .prefix = "usr",
+    .table = &users_table,
+    .fields = fields,
+    .n_fields = sizeof fields / sizeof fields[0],
+    .extras = extras,
+    .read = PERMISSION_USER_READ,
+    .prepare = prepare,
+    .stored = stored,
+    .removing = removing,
+};

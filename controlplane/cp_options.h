@@ -1,0 +1,47 @@
+/* Settings of weir-control and of its commands, each set one table (docs/configuration.md documents
+ * each row). */
+#ifndef CONTROLPLANE_CP_OPTIONS_H
+#define CONTROLPLANE_CP_OPTIONS_H
+
+#include "common/base/error.h"
+#include "common/log.h"
+
+/* `serve`. Texts are NULL when not set and have no default. */
+struct cp_options {
+    char *config_file, *database_url;
+    char *listen, *tls_listen, *tls_certificate, *tls_key;
+    char *base_path, *public_url, *web_admin_folder;
+    char *key_file, *key;
+    char *enrol_listen, *channel_listen, *channel_advertise;
+    char *log_level, *log_format;
+    uint64_t database_connections, session_idle_ms, session_max_ms;
+};
+
+struct migrate_options {
+    char *owner_url, *service_role, *migrations_folder;
+};
+
+struct bootstrap_options {
+    char *database_url, *email, *organization, *workspace, *password_file, *admin_token, *key;
+    bool reset_password, json;
+};
+
+/* Loads from argv[first..] and the layers below, and checks what belongs together. False: nothing
+ * to release. */
+bool cp_options_load(struct cp_options *o, int argc, char **argv, int first, struct error *err);
+void cp_options_release(struct cp_options *o);
+bool migrate_options_load(struct migrate_options *o, int argc, char **argv, int first,
+                          struct error *err);
+void migrate_options_release(struct migrate_options *o);
+bool bootstrap_options_load(struct bootstrap_options *o, int argc, char **argv, int first,
+                            struct error *err);
+void bootstrap_options_release(struct bootstrap_options *o);
+/* --help of all commands, to stdout. */
+void cp_options_help(void);
+
+/* "127.0.0.1:8080" or "[::1]:8080" to its parts; `name` is the option for the message. */
+bool cp_address_parse(const char *name, const char *text, char ret_host[static 64],
+                      uint16_t *ret_port, struct error *err);
+enum log_level cp_log_level(const char *text); /* of a checked option */
+
+#endif

@@ -1,0 +1,386 @@
+/* libmicrohttpd's adaptor: the only file that includes it. Gathers a request whole, within its
+ * limits, calls the handler, sends what it answered. Paths and queries are unescaped here, once,
+ * rather than by the library, so that a malformed escape or a NUL is refused instead of guessed at.
+ */
+#include "controlplane/http/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/uuid.h"
+#include "common/crypto.h"
+#include "controlplane/http/request.h"
+#include "controlplane/rules/validate.h"
+
+#define DEFAULT_THREADS 4
+#define DEFAULT_MAX_BODY ((size_t)1 << 20)
+#define HEADER_MEMORY ((size_t)32 << 10)
+#define IDLE_SECONDS 20u
+#define ARRIVAL_MS 60000u /* a body that takes longer is cut off, however steadily it drips */
+#define CONNECTIONS_MAX 1024u
+#define REQUEST_MEMORY ((size_t)256 << 20)
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    struct http_server_config config;
+    char *cert_pem, *key_pem;
+};
+
+/* --- what handlers call --- */
+
+struct arena *http_arena(struct http_request *r)
+{
+    return r->arena;
+}
+
+struct str http_method(const struct http_request *r)
+{
+    return r->method;
+}
+
+struct str http_path(const struct http_request *r)
+{
+    return r->path;
+}
+
+struct str http_body(const struct http_request *r)
+{
+    return (struct str){r->body.ptr ? r->body.ptr : "", r->body.len};
+}
+
+struct str http_header(const struct http_request *r, const char *name)
+{
+    return str_of(MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name));
+}
+
+struct str http_query(const struct http_request *r, const char *name)
+{
+    struct str value = STR_NONE;
+    const char *raw = NULL;
+    size_t len = 0;
+    if (MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &raw, &len) == MHD_YES &&
+        !http_unescape(r->arena, (struct str){raw ? raw : "", len}, &value)) {
+        return STR_NONE; /* refused before the handler was called */
+    }
+    return value;
+}
+
+struct str http_cookie(const struct http_request *r, const char *name)
+{
+    return str_of(MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, name));
+}
+
+struct str http_peer(const struct http_request *r)
+{
+    return str_of(r->peer);
+}
+
+const char *http_request_id(const struct http_request *r)
+{
+    return r->id;
+}
+
+void http_reply_header(struct http_request *r, const char *name, const char *value)
+{
+    if (r->n_headers < HTTP_REPLY_HEADERS_MAX) {
+        r->headers[r->n_headers].name = arena_str(r->arena, str_of(name)).ptr;
+        r->headers[r->n_headers].value = arena_str(r->arena, str_of(value)).ptr;
+        r->n_headers++;
+    }
+}
+
+void http_reply(struct http_request *r, int status, const char *content_type, struct str body)
+{
+    if (r->replied) {
+        return;
+    }
+    r->replied = true;
+    struct MHD_Response *m = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
+                                                             MHD_RESPMEM_MUST_COPY);
+    if (!m) {
+        return; /* out of memory: the connection is closed */
+    }
+    if (content_type) {
+        (void)MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    }
+    (void)MHD_add_response_header(m, "x-weir-request-id", r->id);
+    for (unsigned i = 0; i < r->n_headers; i++) {
+        if (r->headers[i].name && r->headers[i].value) {
+            (void)MHD_add_response_header(m, r->headers[i].name, r->headers[i].value);
+        }
+    }
+    (void)MHD_queue_response(r->connection, (unsigned)status, m);
+    MHD_destroy_response(m);
+}
+
+/* --- taking a request in --- */
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool http_unescape(struct arena *a, struct str s, struct str *ret)
+{
+    char *out = arena_alloc(a, s.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < s.len; i++) {
+        char c = s.ptr[i];
+        if (c == '%') {
+            int high = i + 2 < s.len ? hex_digit(s.ptr[i + 1]) : -1;
+            int low = i + 2 < s.len ? hex_digit(s.ptr[i + 2]) : -1;
+            if (high < 0 || low < 0) {
+                return false;
+            }
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        out[n++] = c;
+    }
+    if (!out || !validate_utf8((struct str){out, n})) {
+        return false;
+    }
+    out[n] = '\0';
+    *ret = (struct str){out, n};
+    return true;
+}
+
+/* Leaves escapes to http_unescape. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *c, char *s)
+{
+    (void)cls;
+    (void)c;
+    return strlen(s);
+}
+
+static enum MHD_Result check_argument(void *cls, enum MHD_ValueKind kind, const char *key,
+                                      size_t key_len, const char *value, size_t value_len)
+{
+    struct http_request *r = cls;
+    struct str text;
+    (void)kind;
+    if (!http_unescape(r->arena, (struct str){key, key_len}, &text) ||
+        (value && !http_unescape(r->arena, (struct str){value, value_len}, &text))) {
+        r->bad_query = true;
+    }
+    return MHD_YES;
+}
+
+static void fill_peer(struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *sa = info ? info->client_addr : NULL;
+    if (sa && sa->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)sa;
+        (void)inet_ntop(AF_INET, &v4->sin_addr, r->peer, sizeof r->peer);
+    } else if (sa && sa->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)sa;
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, r->peer, sizeof r->peer);
+    }
+}
+
+static struct http_request *request_new(struct http_server *s, struct MHD_Connection *c,
+                                        const char *url, const char *method)
+{
+    struct http_request *r = mem_alloc(sizeof *r);
+    struct uuid id = uuid_v7();
+    char hex[33];
+    r->server = s;
+    r->connection = c;
+    r->arena = arena_new(REQUEST_MEMORY);
+    r->begun_ms = clock_mono_ms();
+    buffer_init(&r->body, s->config.max_body);
+    crypto_hex(id.b, sizeof id.b, hex);
+    (void)snprintf(r->id, sizeof r->id, "req_%s", hex);
+    r->method = arena_str(r->arena, str_of(method));
+    r->raw_path = arena_str(r->arena, str_of(url));
+    r->path = r->raw_path;
+    r->bad_path = !http_unescape(r->arena, r->raw_path, &r->path);
+    (void)MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, check_argument, r);
+    fill_peer(r);
+    struct str length = http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t bytes;
+    if (length.ptr && str_to_u64(length, &bytes) && bytes > s->config.max_body) {
+        r->too_large = true;
+    }
+    return r;
+}
+
+static void answer(struct http_request *r)
+{
+    struct error err = ERROR_INIT;
+    if (r->too_large) {
+        (void)error_set(&err, ERR_BODY_TOO_LARGE, "body exceeds the limit of %zu bytes",
+                        r->server->config.max_body);
+    } else if (r->bad_path || r->bad_query) {
+        (void)error_set(&err, ERR_BAD_REQUEST, "%s is not well-formed",
+                        r->bad_path ? "path" : "query");
+    }
+    if (err.code != ERR_NONE) {
+        http_reply_error(r, &err);
+        return;
+    }
+    r->server->config.handle(r->server->config.arg, r);
+    if (!r->replied) {
+        (void)error_set(&err, ERR_INTERNAL, "%s", "");
+        http_reply_error(r, &err);
+    }
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_len, void **state)
+{
+    struct http_server *s = cls;
+    struct http_request *r = *state;
+    (void)version;
+    if (!r) {
+        r = *state = request_new(s, c, url, method);
+        if (r->too_large) {
+            answer(r); /* before the body is read: the client may be waiting for "100 Continue" */
+        }
+        return MHD_YES;
+    }
+    if (*data_len > 0) {
+        if (clock_mono_ms() - r->begun_ms > ARRIVAL_MS) {
+            return MHD_NO;
+        }
+        if (r->too_large || !buffer_append(&r->body, data, *data_len)) {
+            /* Without a declared length the rest is read and thrown away, so that the answer
+             * arrives; not for ever. */
+            r->too_large = true;
+            r->discarded += *data_len;
+            if (r->discarded > 4 * s->config.max_body + ((size_t)1 << 20)) {
+                return MHD_NO;
+            }
+        }
+        *data_len = 0;
+        return MHD_YES;
+    }
+    if (!r->replied) {
+        answer(r);
+    }
+    return r->replied ? MHD_YES : MHD_NO;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **state,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct http_request *r = *state;
+    (void)cls;
+    (void)c;
+    (void)how;
+    *state = NULL;
+    if (r) {
+        if (r->body.ptr) {
+            explicit_bzero(r->body.ptr, r->body.len); /* may hold a password or a credential */
+        }
+        buffer_release(&r->body);
+        arena_free(r->arena);
+        mem_free(r);
+    }
+}
+
+static void on_library_log(void *cls, const char *fmt, va_list ap)
+{
+    (void)cls;
+    (void)fmt;
+    (void)ap; /* clients' faults: not worth a line each */
+}
+
+/* --- life cycle --- */
+
+static bool resolve_address(const struct http_server_config *c, struct sockaddr_storage *ret,
+                            struct error *err)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM},
+                    *found = NULL;
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", c->port);
+    if (getaddrinfo(c->address, port, &hints, &found) != 0) {
+        return error_set(err, ERR_INVALID_FIELD, "address \"%s\" is not a numeric address",
+                         c->address);
+    }
+    memcpy(ret, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return true;
+}
+
+static void server_free(struct http_server *s)
+{
+    if (s) {
+        mem_free(s->cert_pem);
+        if (s->key_pem) {
+            mem_free_secret(s->key_pem, strlen(s->key_pem));
+        }
+        mem_free(s);
+    }
+}
+
+struct http_server *http_server_start(const struct http_server_config *c, struct error *err)
+{
+    struct sockaddr_storage address;
+    if (!resolve_address(c, &address, err)) {
+        return NULL;
+    }
+    struct http_server *s = mem_alloc(sizeof *s);
+    s->config = *c;
+    s->config.max_body = c->max_body ? c->max_body : DEFAULT_MAX_BODY;
+    bool tls = c->cert_pem && c->key_pem;
+    if (tls) {
+        s->cert_pem = mem_strdup(c->cert_pem);
+        s->key_pem = mem_strdup(c->key_pem);
+    }
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0u) |
+                     (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_library_log, NULL},
+        {MHD_OPTION_SOCK_ADDR, 0, &address},
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)(c->threads ? c->threads : DEFAULT_THREADS), NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)HEADER_MEMORY, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)IDLE_SECONDS, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, NULL},
+        {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, s->cert_pem},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, s->key_pem},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    errno = 0;
+    s->daemon = MHD_start_daemon(flags, c->port, NULL, NULL, on_request, s, MHD_OPTION_ARRAY,
+                                 options, MHD_OPTION_END);
+    if (!s->daemon) {
+        (void)error_set(err, ERR_INTERNAL, "cannot listen on %s port %u%s%s%s", c->address, c->port,
+                        errno ? ": " : "", errno ? strerror(errno) : "",
+                        tls && !errno ? ": certificate or key was refused" : "");
+        server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    return info ? info->port : 0;
+}
+
+void http_server_stop(struct http_server *s)
+{
+    if (s) {
+        MHD_stop_daemon(s->daemon);
+        server_free(s);
+    }
+}

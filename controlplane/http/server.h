@@ -1,0 +1,49 @@
+/* libmicrohttpd behind one small interface (server.c is its only includer). Several servers may run
+ * in one process: the admin API (plain and TLS listeners) and the enrolment listener. Each has an
+ * epoll thread pool; a handler is called on one of them with the whole request and blocks that
+ * thread while it works. */
+#ifndef CONTROLPLANE_HTTP_SERVER_H
+#define CONTROLPLANE_HTTP_SERVER_H
+
+#include "common/base/arena.h"
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+
+struct http_server;
+struct http_request; /* opaque outside http/; calls below */
+
+struct http_server_config {
+    const char *address;  /* "127.0.0.1", "::1", "0.0.0.0" */
+    uint16_t port;        /* 0: any free one (http_server_port tells) */
+    const char *cert_pem; /* both set: TLS */
+    const char *key_pem;
+    unsigned threads; /* default 4 */
+    size_t max_body;  /* 413 past it */
+    /* Must call exactly one http_reply_*; what it leaves unanswered becomes a 500. */
+    void (*handle)(void *arg, struct http_request *r);
+    void *arg;
+};
+
+struct http_server *http_server_start(const struct http_server_config *c, struct error *err);
+uint16_t http_server_port(const struct http_server *s);
+/* Stops accepting, waits for requests in flight, frees. */
+void http_server_stop(struct http_server *s);
+
+struct arena *http_arena(struct http_request *r); /* lives as long as the request */
+struct str http_method(const struct http_request *r);
+struct str http_path(const struct http_request *r); /* decoded once, without query */
+struct str http_body(const struct http_request *r);
+struct str http_header(const struct http_request *r, const char *name); /* NULL ptr when absent */
+struct str http_query(const struct http_request *r, const char *name);
+struct str http_cookie(const struct http_request *r, const char *name);
+struct str http_peer(const struct http_request *r); /* address without port */
+const char *http_request_id(
+    const struct http_request *r); /* "req_" + UUIDv7 hex, also sent as x-weir-request-id */
+
+void http_reply_header(struct http_request *r, const char *name, const char *value);
+/* Copies the body. content_type NULL with an empty body: none. */
+void http_reply(struct http_request *r, int status, const char *content_type, struct str body);
+/* {"error":{"code","message","param","type","request_id",…}} with the code's status */
+void http_reply_error(struct http_request *r, const struct error *e);
+
+#endif

@@ -1,0 +1,87 @@
+/* Who may do what: one table, permission x role. Pure.
+ *
+ * A role is held in an organization (owner, admin, billing, auditor), in one workspace of it
+ * (admin, manager, developer, viewer), or for the installation (platform_admin, who may do
+ * everything). */
+#ifndef CONTROLPLANE_RULES_PERMISSION_H
+#define CONTROLPLANE_RULES_PERMISSION_H
+
+#include "common/base/uuid.h"
+
+enum role {
+    ROLE_NONE = 0,
+    ROLE_PLATFORM_ADMIN,
+    ROLE_OWNER,
+    ROLE_ADMIN,
+    ROLE_BILLING,
+    ROLE_AUDITOR,
+    ROLE_WORKSPACE_ADMIN,
+    ROLE_WORKSPACE_MANAGER,
+    ROLE_WORKSPACE_DEVELOPER,
+    ROLE_WORKSPACE_VIEWER,
+    ROLE_COUNT
+};
+
+enum permission {
+    PERMISSION_PUBLIC = 0, /* anybody, also not signed in */
+    PERMISSION_SIGNED_IN,  /* any actor */
+    PERMISSION_ORGANIZATION_READ,
+    PERMISSION_ORGANIZATION_WRITE,
+    PERMISSION_ORGANIZATION_MANAGE, /* make and delete them */
+    PERMISSION_WORKSPACE_READ,
+    PERMISSION_WORKSPACE_WRITE,
+    PERMISSION_WORKSPACE_MANAGE,
+    PERMISSION_USER_READ,
+    PERMISSION_USER_WRITE,
+    PERMISSION_MEMBER_READ,
+    PERMISSION_MEMBER_WRITE,
+    PERMISSION_KEY_READ,
+    PERMISSION_KEY_WRITE,
+    PERMISSION_PROVIDER_READ,
+    PERMISSION_PROVIDER_WRITE,
+    PERMISSION_PROVIDER_TEST,
+    PERMISSION_MODEL_READ,
+    PERMISSION_MODEL_WRITE,
+    PERMISSION_TOKEN_READ,
+    PERMISSION_TOKEN_WRITE,
+    PERMISSION_PLANE_READ,
+    PERMISSION_PLANE_WRITE,
+    PERMISSION_USAGE_READ,
+    PERMISSION_AUDIT_READ,
+    PERMISSION_STATUS_READ,
+    PERMISSION_CONFIG_APPLY,
+    PERMISSION_CONFIG_EXPORT,
+    PERMISSION_COUNT
+};
+
+const char *permission_name(enum permission p); /* "key.read" */
+/* The role's name as stored: "owner", "admin", ...; a workspace's roles share names with the
+ * organization's. */
+const char *role_name(enum role r);
+/* workspace tells which of the two families is meant. ROLE_NONE when unknown. */
+enum role role_parse(struct str name, bool workspace);
+bool permission_granted(enum permission p, enum role r);
+/* May somebody who holds `giver` hand out `given`? Nobody hands out more than they hold. */
+bool role_may_grant(enum role giver, enum role given);
+
+/* One role that an actor holds. workspace nil: in the whole organization; both nil: for the
+ * installation. */
+struct grant {
+    struct uuid organization, workspace;
+    enum role role;
+};
+
+/* Where in one organization an actor holds a permission. */
+struct permission_scope {
+    bool whole;              /* everywhere in it */
+    struct uuid *workspaces; /* else in these; room is the caller's, n_grants at most */
+    size_t n;
+};
+
+/* Fills *ret (ret->workspaces given by the caller). False: nowhere. */
+bool permission_scope(enum permission p, const struct grant *grants, size_t n_grants,
+                      const struct uuid *organization, struct permission_scope *ret);
+/* workspace nil: an object of the whole organization. */
+bool permission_scope_covers(const struct permission_scope *s, const struct uuid *workspace);
+
+#endif

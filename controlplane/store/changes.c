@@ -1,0 +1,203 @@
+/* Rows of the configuration and the log of changes: see changes.h. */
+#include "controlplane/store/changes.h"
+
+/* Both forms of reading share their columns; $1 is the id to start behind or an array of ids. */
+#define ORGANIZATION_COLUMNS "SELECT id, id, NULL, name FROM organizations"
+#define WORKSPACE_COLUMNS "SELECT id, organization_id, id, name FROM workspaces"
+#define KEY_COLUMNS                                                                             \
+    "SELECT id, organization_id, workspace_id, name, user_id, secret_hash, models, providers, " \
+    "metadata::text, disabled, expires_at FROM virtual_keys"
+#define PROVIDER_COLUMNS                                                                           \
+    "SELECT id, organization_id, workspace_id, name, kind, base_url, settings::text, timeout_ms, " \
+    "credential, credential_kek, disabled FROM providers"
+#define MODEL_COLUMNS "SELECT id, organization_id, workspace_id, name, settings::text FROM models"
+#define PAGE " id > $1 ORDER BY id LIMIT $2"
+#define NAMED " id = ANY (($1::text[])::uuid[]) ORDER BY id"
+
+static const struct {
+    const char *page, *named;
+} queries[CONFIG_KIND_END] = {
+    [CONFIG_ORGANIZATION] = {ORGANIZATION_COLUMNS " WHERE" PAGE,
+                             ORGANIZATION_COLUMNS " WHERE" NAMED},
+    [CONFIG_WORKSPACE] = {WORKSPACE_COLUMNS " WHERE" PAGE, WORKSPACE_COLUMNS " WHERE" NAMED},
+    [CONFIG_KEY] = {KEY_COLUMNS " WHERE revoked_at IS NULL AND" PAGE,
+                    KEY_COLUMNS " WHERE revoked_at IS NULL AND" NAMED},
+    [CONFIG_PROVIDER] = {PROVIDER_COLUMNS " WHERE" PAGE, PROVIDER_COLUMNS " WHERE" NAMED},
+    [CONFIG_MODEL] = {MODEL_COLUMNS " WHERE" PAGE, MODEL_COLUMNS " WHERE" NAMED},
+};
+
+bool changes_version(struct tx *t, uint64_t *ret_version, uint64_t *ret_horizon, struct error *err)
+{
+    struct db_rows *r;
+    if (!tx_exec(t, &r, err, "SELECT version, horizon FROM config_version")) {
+        return false;
+    }
+    bool ok = db_count(r) == 1;
+    if (ok) {
+        *ret_version = (uint64_t)db_i64(r, 0, 0);
+        *ret_horizon = (uint64_t)db_i64(r, 0, 1);
+    }
+    db_rows_free(r);
+    return ok || error_set(err, ERR_DATABASE, "config_version has no row");
+}
+
+bool changes_after(struct tx *t, uint64_t version, unsigned limit, struct arena *a,
+                   struct change_row **ret, size_t *ret_n, struct error *err)
+{
+    struct db_rows *r;
+    if (!tx_exec(t, &r, err,
+                 "SELECT version, kind, organization_id, entity_id FROM change_log "
+                 "WHERE version > $1 ORDER BY version DESC, position DESC LIMIT $2",
+                 DB_I64(version), DB_I64(limit))) {
+        return false;
+    }
+    size_t n = db_count(r);
+    struct change_row *rows = arena_alloc(a, (n + 1) * sizeof(*rows));
+    for (size_t i = 0; rows && i < n; i++) {
+        struct change_row *c = &rows[n - 1 - i];
+        c->version = (uint64_t)db_i64(r, i, 0);
+        c->kind = (unsigned)db_i64(r, i, 1);
+        c->organization_id = db_uuid(r, i, 2);
+        c->id = db_uuid(r, i, 3);
+    }
+    db_rows_free(r);
+    if (!rows) {
+        return error_set(err, ERR_INTERNAL, "out of memory");
+    }
+    *ret = rows;
+    *ret_n = n;
+    return true;
+}
+
+static struct str copy(const struct db_rows *r, size_t row, int col, struct arena *a)
+{
+    struct str s = db_text(r, row, col);
+    return s.ptr ? arena_str(a, s) : STR_NONE;
+}
+
+static size_t texts(const struct db_rows *r, size_t row, int col, struct arena *a,
+                    const struct str **ret)
+{
+    struct str *list = NULL;
+    size_t n = db_texts(r, row, col, a, &list);
+    *ret = list;
+    return n;
+}
+
+static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct arena *a,
+                     struct config_row *ret)
+{
+    *ret = (struct config_row){.kind = kind,
+                               .id = db_uuid(r, i, 0),
+                               .organization_id = db_uuid(r, i, 1),
+                               .workspace_id = db_uuid(r, i, 2),
+                               .name = copy(r, i, 3, a)};
+    if (kind == CONFIG_KEY) {
+        ret->user_id = db_uuid(r, i, 4);
+        ret->secret_hash = db_bytes(r, i, 5, a);
+        ret->n_models = texts(r, i, 6, a, &ret->models);
+        ret->n_providers = texts(r, i, 7, a, &ret->providers);
+        ret->metadata_json = copy(r, i, 8, a);
+        ret->disabled = db_bool(r, i, 9);
+        ret->expires_at_ms = db_time_ms(r, i, 10);
+    } else if (kind == CONFIG_PROVIDER) {
+        ret->provider_kind = copy(r, i, 4, a);
+        ret->base_url = copy(r, i, 5, a);
+        ret->settings_json = copy(r, i, 6, a);
+        ret->timeout_ms = (uint64_t)db_i64(r, i, 7);
+        ret->credential = db_is_null(r, i, 8) ? STR_NONE : db_bytes(r, i, 8, a);
+        ret->credential_kek = copy(r, i, 9, a);
+        ret->disabled = db_bool(r, i, 10);
+    } else if (kind == CONFIG_MODEL) {
+        ret->settings_json = copy(r, i, 4, a);
+    }
+}
+
+/* Targets of the models in rows[0..n), which are sorted by id. */
+static bool read_targets(struct tx *t, struct config_row *rows, size_t n, struct arena *a,
+                         struct error *err)
+{
+    struct db_rows *r;
+    if (n == 0) {
+        return true;
+    }
+    struct str *ids = arena_alloc(a, n * sizeof(*ids));
+    char *text = arena_alloc(a, n * 37);
+    if (!ids || !text) {
+        return error_set(err, ERR_INTERNAL, "out of memory");
+    }
+    for (size_t i = 0; i < n; i++) {
+        uuid_format(&rows[i].id, text + i * 37);
+        ids[i] = (struct str){text + i * 37, 36};
+    }
+    if (!tx_exec(t, &r, err,
+                 "SELECT model_id, provider_id, model, weight FROM model_targets "
+                 "WHERE model_id = ANY (($1::text[])::uuid[]) ORDER BY model_id, position",
+                 DB_TEXTS(ids, n))) {
+        return false;
+    }
+    size_t total = db_count(r), at = 0;
+    struct config_target *targets = arena_alloc(a, (total + 1) * sizeof(*targets));
+    for (size_t i = 0; targets && i < n; i++) {
+        rows[i].targets = targets + at;
+        for (; at < total; at++) {
+            struct uuid model = db_uuid(r, at, 0);
+            if (!uuid_eq(&model, &rows[i].id)) {
+                break;
+            }
+            targets[at] = (struct config_target){
+                .provider_id = db_uuid(r, at, 1),
+                .model = copy(r, at, 2, a),
+                .weight = (uint32_t)db_i64(r, at, 3),
+            };
+            rows[i].n_targets++;
+        }
+    }
+    db_rows_free(r);
+    return targets ? true : error_set(err, ERR_INTERNAL, "out of memory");
+}
+
+static bool read_rows(struct tx *t, struct db_rows *r, unsigned kind, struct arena *a,
+                      struct config_row **ret, size_t *ret_n, struct error *err)
+{
+    size_t n = db_count(r);
+    struct config_row *rows = arena_alloc(a, (n + 1) * sizeof(*rows));
+    for (size_t i = 0; rows && i < n; i++) {
+        read_row(r, i, kind, a, &rows[i]);
+    }
+    db_rows_free(r);
+    if (!rows) {
+        return error_set(err, ERR_INTERNAL, "out of memory");
+    }
+    if (kind == CONFIG_MODEL && !read_targets(t, rows, n, a, err)) {
+        return false;
+    }
+    *ret = rows;
+    *ret_n = n;
+    return true;
+}
+
+bool changes_page(struct tx *t, unsigned kind, const struct uuid *after, unsigned limit,
+                  struct arena *a, struct config_row **ret, size_t *ret_n, struct error *err)
+{
+    struct db_rows *r;
+    return tx_exec(t, &r, err, queries[kind].page, DB_UUID(after), DB_I64(limit)) &&
+           read_rows(t, r, kind, a, ret, ret_n, err);
+}
+
+bool changes_rows(struct tx *t, unsigned kind, const struct uuid *ids, size_t n, struct arena *a,
+                  struct config_row **ret, size_t *ret_n, struct error *err)
+{
+    struct db_rows *r;
+    struct str *list = arena_alloc(a, (n + 1) * sizeof(*list));
+    char *text = arena_alloc(a, n * 37 + 1);
+    if (!list || !text) {
+        return error_set(err, ERR_INTERNAL, "out of memory");
+    }
+    for (size_t i = 0; i < n; i++) {
+        uuid_format(&ids[i], text + i * 37);
+        list[i] = (struct str){text + i * 37, 36};
+    }
+    return tx_exec(t, &r, err, queries[kind].named, DB_TEXTS(list, n)) &&
+           read_rows(t, r, kind, a, ret, ret_n, err);
+}

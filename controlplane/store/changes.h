@@ -1,0 +1,60 @@
+/* What data planes are configured by, as rows: read whole (in pages) or by ids, and the log of
+ * changes that says which. All reads of one state are made in one tx_begin_snapshot transaction.
+ * Memory is the arena's. */
+#ifndef CONTROLPLANE_STORE_CHANGES_H
+#define CONTROLPLANE_STORE_CHANGES_H
+
+#include "controlplane/store/db.h"
+
+/* The numbers of proto/snapshot.proto's Kind, as change_log.kind has them. */
+enum config_kind {
+    CONFIG_ORGANIZATION = 1,
+    CONFIG_WORKSPACE,
+    CONFIG_KEY,
+    CONFIG_PROVIDER,
+    CONFIG_MODEL,
+    CONFIG_KIND_END
+};
+
+struct config_target {
+    struct uuid provider_id;
+    struct str model;
+    uint32_t weight;
+};
+
+/* One row of any kind; fields that a kind lacks are zero. */
+struct config_row {
+    unsigned kind;
+    struct uuid id, organization_id, workspace_id, user_id; /* nil: none */
+    struct str name;
+    struct str secret_hash, metadata_json; /* key */
+    const struct str *models, *providers;
+    size_t n_models, n_providers;
+    uint64_t expires_at_ms;
+    struct str provider_kind, base_url; /* provider */
+    struct str credential, credential_kek;
+    uint64_t timeout_ms;
+    struct str settings_json;            /* provider, model */
+    const struct config_target *targets; /* model, in order */
+    size_t n_targets;
+    bool disabled;
+};
+
+struct change_row {
+    uint64_t version;
+    unsigned kind;
+    struct uuid organization_id, id;
+};
+
+bool changes_version(struct tx *t, uint64_t *ret_version, uint64_t *ret_horizon, struct error *err);
+/* The log behind `version`, oldest first, the newest `limit` entries at most. */
+bool changes_after(struct tx *t, uint64_t version, unsigned limit, struct arena *a,
+                   struct change_row **ret, size_t *ret_n, struct error *err);
+/* Up to `limit` rows of a kind with id > *after, by id. Revoked keys are absent. */
+bool changes_page(struct tx *t, unsigned kind, const struct uuid *after, unsigned limit,
+                  struct arena *a, struct config_row **ret, size_t *ret_n, struct error *err);
+/* The rows of a kind with these ids; an id without a row is absent: it was deleted. */
+bool changes_rows(struct tx *t, unsigned kind, const struct uuid *ids, size_t n, struct arena *a,
+                  struct config_row **ret, size_t *ret_n, struct error *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* Virtual keys: what applications sign in by. Only the hash of a secret is stored. */
+#ifndef CONTROLPLANE_STORE_VIRTUAL_KEYS_H
+#define CONTROLPLANE_STORE_VIRTUAL_KEYS_H
+
+#include "controlplane/store/object.h"
+
+enum {
+    KEY_ID = 0,
+    KEY_ORGANIZATION_ID,
+    KEY_WORKSPACE_ID,
+    KEY_NAME,
+    KEY_SECRET_HASH,
+    KEY_MASK,
+    KEY_USER_ID,
+    KEY_MODELS,
+    KEY_PROVIDERS,
+    KEY_METADATA,
+    KEY_DISABLED,
+    KEY_EXPIRES_AT,
+    KEY_REVOKED_AT,
+    KEY_OWNED_BY,
+    KEY_CREATED_BY,
+    KEY_REVISION,
+    KEY_CREATED_AT,
+    KEY_UPDATED_AT,
+    KEY_COLUMN_COUNT
+};
+
+extern const struct object_table virtual_keys_table;
+
+#endif

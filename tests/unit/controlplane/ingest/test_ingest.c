@@ -1,0 +1,329 @@
+/* Usage batches into PostgreSQL: each event once, whatever comes with it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "controlplane/config_rows.h"
+#include "controlplane/ingest/receive.h"
+#include "controlplane/store/usage_write.h"
+#include "proto/usage.pb-c.h"
+
+static struct pg_fixture pg;
+static struct db_pool *pool;
+static struct uuid plane, org;
+
+static int setup(void **state)
+{
+    (void)state;
+    if (!pg_fixture_start(&pg)) {
+        return -1;
+    }
+    pool = db_pool_new(pg.service_url, 4);
+    plane = uuid_v7();
+    org = uuid_v7();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    db_pool_free(pool);
+    pg_fixture_stop(&pg);
+    return 0;
+}
+
+static bool serves_all(void *arg, const struct uuid *o, const struct uuid *w)
+{
+    (void)arg, (void)w;
+    return uuid_eq(o, &org);
+}
+
+/* Events under construction: messages whose bytes are kept until the batch is sent. */
+struct making {
+    Weir__Batch batch;
+    ProtobufCBinaryData *events;
+};
+
+static void making_init(struct making *m, uint64_t number, size_t max)
+{
+    weir__batch__init(&m->batch);
+    m->batch.number = number;
+    m->events = mem_alloc(max * sizeof(*m->events));
+    m->batch.events = m->events;
+}
+
+static void making_add_raw(struct making *m, const void *p, size_t n)
+{
+    m->events[m->batch.n_events++] = (ProtobufCBinaryData){n, mem_dup(p, n)};
+}
+
+static ProtobufCBinaryData bytes(const struct uuid *u)
+{
+    return (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)u->b};
+}
+
+typedef void (*alter_fn)(Weir__Event *e);
+
+static void making_add(struct making *m, const struct uuid *id, alter_fn alter)
+{
+    Weir__Event e = WEIR__EVENT__INIT;
+    Weir__Attempt a = WEIR__ATTEMPT__INIT, *attempts = &a;
+    Weir__Quantity q[2] = {WEIR__QUANTITY__INIT, WEIR__QUANTITY__INIT}, *list[2] = {&q[0], &q[1]};
+    q[0].unit = WEIR__UNIT__UNIT_TOKEN_IN;
+    q[0].quantity = 11;
+    q[0].source = WEIR__SOURCE__SOURCE_PROVIDER;
+    q[1] = q[0];
+    q[1].unit = WEIR__UNIT__UNIT_TOKEN_CACHE_WRITE_5M;
+    q[1].quantity = 3;
+    q[1].price_picousd = 2500000;
+    a.number = 1;
+    a.provider = (char *)(uintptr_t) "openai";
+    a.model = (char *)(uintptr_t) "gpt-4o";
+    a.status = 200;
+    a.outcome = WEIR__OUTCOME__OUTCOME_OK;
+    a.n_quantities = 2;
+    a.quantities = list;
+    e.id = bytes(id);
+    e.organization_id = bytes(&org);
+    e.started_us = clock_wall_us();
+    e.duration_us = 1234;
+    e.endpoint = (char *)(uintptr_t) "chat.completions";
+    e.status = 200;
+    e.outcome = WEIR__OUTCOME__OUTCOME_CLIENT_GONE;
+    e.metadata_json = (char *)(uintptr_t) "{\"team\":\"a\"}";
+    e.n_attempts = 1;
+    e.attempts = &attempts;
+    if (alter) {
+        alter(&e);
+    }
+    size_t n = weir__event__get_packed_size(&e);
+    uint8_t *p = mem_alloc(n + 1);
+    weir__event__pack(&e, p);
+    making_add_raw(m, p, n);
+    mem_free(p);
+}
+
+static bool try_send(struct making *m, struct ingest_ack *ack, struct error *err)
+{
+    size_t n = weir__batch__get_packed_size(&m->batch);
+    uint8_t *p = mem_alloc(n + 1);
+    weir__batch__pack(&m->batch, p);
+    bool ok = ingest_receive(pool, &plane, serves_all, NULL, (struct str){(char *)p, n}, ack, err);
+    mem_free(p);
+    return ok;
+}
+
+static struct ingest_ack send_batch(struct making *m)
+{
+    struct ingest_ack ack = {0};
+    struct error err = ERROR_INIT;
+    if (!try_send(m, &ack, &err)) {
+        fail_msg("batch: %s", error_text(&err));
+    }
+    assert_true(ack.number == m->batch.number);
+    assert_int_equal(ack.stored + ack.duplicates + ack.quarantined, m->batch.n_events);
+    return ack;
+}
+
+static void making_release(struct making *m)
+{
+    for (size_t i = 0; i < m->batch.n_events; i++) {
+        mem_free(m->events[i].data);
+    }
+    mem_free(m->events);
+}
+
+static int64_t count_of(const char *table, const char *column, const struct uuid *id)
+{
+    char sql[256], text[37];
+    uuid_format(id, text);
+    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s WHERE %s = '%s'", table, column,
+                   text);
+    return rows_count(pool, sql);
+}
+
+static void test_an_event_is_stored_whole_and_once(void **state)
+{
+    (void)state;
+    struct making m;
+    struct uuid id = uuid_v7();
+    making_init(&m, 7, 2);
+    making_add(&m, &id, NULL);
+    making_add(&m, &id, NULL); /* twice in one batch */
+    struct ingest_ack ack = send_batch(&m);
+    assert_int_equal(ack.stored, 1);
+    assert_int_equal(ack.duplicates, 1);
+    ack = send_batch(&m); /* and the batch again */
+    assert_int_equal(ack.stored, 0);
+    assert_int_equal(ack.duplicates, 2);
+    assert_int_equal(count_of("usage_events", "id", &id), 1);
+    assert_int_equal(count_of("usage_attempts", "event_id", &id), 1);
+    assert_int_equal(count_of("usage_quantities", "event_id", &id), 2);
+    assert_int_equal(
+        rows_count(pool, "SELECT count(*) FROM usage_events WHERE outcome = 'client_gone' AND "
+                         "metadata->>'team' = 'a' AND key_id IS NULL AND first_byte_us IS NULL AND "
+                         "day = (now() AT TIME ZONE 'UTC')::date AND "
+                         "abs(extract(epoch FROM now() - started_at)) < 60 AND duration_us = 1234"),
+        1);
+    assert_int_equal(rows_count(pool, "SELECT sum(quantity) FROM usage_quantities WHERE "
+                                      "source = 'provider' AND unit IN "
+                                      "('token_in', 'token_cache_write_5m')"),
+                     14);
+    making_release(&m);
+}
+
+static void no_organization(Weir__Event *e)
+{
+    e->organization_id.len = 0;
+}
+
+static void other_organization(Weir__Event *e)
+{
+    e->organization_id = e->id;
+}
+
+static void bad_metadata(Weir__Event *e)
+{
+    e->metadata_json = (char *)(uintptr_t) "{\"a\":";
+}
+
+/* Well-formed JSON that PostgreSQL's jsonb refuses: found by the database, not by the checks. */
+static void nul_in_metadata(Weir__Event *e)
+{
+    e->metadata_json = (char *)(uintptr_t) "{\"a\":\"\\u0000\"}";
+}
+
+static void bad_utf8(Weir__Event *e)
+{
+    e->model = (char *)(uintptr_t) "\xff\xfe";
+}
+
+static void huge_number(Weir__Event *e)
+{
+    e->cost_nanousd = UINT64_MAX;
+}
+
+static void unknown_unit(Weir__Event *e)
+{
+    e->attempts[0]->quantities[0]->unit = (Weir__Unit)99;
+}
+
+static void same_unit_twice(Weir__Event *e)
+{
+    e->attempts[0]->quantities[1]->unit = e->attempts[0]->quantities[0]->unit;
+}
+
+static void test_what_cannot_be_stored_is_quarantined_and_blocks_nobody(void **state)
+{
+    (void)state;
+    static const alter_fn faults[] = {no_organization, other_organization, bad_metadata,
+                                      nul_in_metadata, bad_utf8,           huge_number,
+                                      unknown_unit,    same_unit_twice};
+    enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
+    struct making m;
+    struct uuid good[FAULTS + 1], bad;
+    int64_t before = rows_count(pool, "SELECT count(*) FROM usage_quarantine");
+    making_init(&m, 8, 40);
+    for (size_t i = 0; i < FAULTS; i++) {
+        good[i] = uuid_v7();
+        bad = uuid_v7();
+        making_add(&m, &good[i], NULL);
+        making_add(&m, &bad, faults[i]);
+    }
+    making_add_raw(&m, "\xff\xff\xff", 3);
+    bad = uuid_v7();
+    bad.b[6] = 0x40 | (bad.b[6] & 0xf); /* a random UUID has no day */
+    making_add(&m, &bad, NULL);
+    struct ingest_ack ack = send_batch(&m);
+    assert_int_equal(ack.stored, FAULTS);
+    assert_int_equal(ack.quarantined, FAULTS + 2);
+    for (size_t i = 0; i < FAULTS; i++) {
+        assert_int_equal(count_of("usage_events", "id", &good[i]), 1);
+        assert_int_equal(count_of("usage_attempts", "event_id", &good[i]), 1);
+    }
+    assert_int_equal(rows_count(pool, "SELECT count(*) FROM usage_quarantine"),
+                     before + FAULTS + 2);
+    assert_int_equal(rows_count(pool, "SELECT count(*) FROM usage_quarantine WHERE reason = '' OR "
+                                      "length(payload) = 0"),
+                     0);
+    ack = send_batch(&m); /* again: nothing is doubled */
+    assert_int_equal(ack.duplicates, FAULTS);
+    assert_int_equal(rows_count(pool, "SELECT count(*) FROM usage_quarantine"),
+                     before + FAULTS + 2);
+    making_release(&m);
+}
+
+static void test_no_batch_at_all_is_refused(void **state)
+{
+    (void)state;
+    struct ingest_ack ack;
+    struct error err = ERROR_INIT;
+    assert_false(ingest_receive(pool, &plane, serves_all, NULL, STR_LIT("\xff\xff"), &ack, &err));
+    assert_int_equal(err.code, ERR_BAD_REQUEST);
+    struct making m;
+    making_init(&m, 9, 1);
+    ack = send_batch(&m); /* an empty one is acknowledged */
+    assert_int_equal(ack.stored, 0);
+    making_release(&m);
+}
+
+static void test_nothing_is_acknowledged_without_a_database(void **state)
+{
+    (void)state;
+    struct making m;
+    struct uuid id = uuid_v7();
+    struct ingest_ack ack;
+    struct error err = ERROR_INIT;
+    struct db_pool *kept = pool;
+    making_init(&m, 10, 1);
+    making_add(&m, &id, NULL);
+    pool = db_pool_new("postgresql://nobody@127.0.0.1:1/none", 1);
+    assert_false(try_send(&m, &ack, &err));
+    assert_int_equal(err.code, ERR_DATABASE);
+    db_pool_free(pool);
+    pool = kept;
+    assert_int_equal(send_batch(&m).stored, 1);
+    making_release(&m);
+}
+
+static void test_partitions_are_made_and_used(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct making m;
+    struct uuid id = uuid_v7();
+    assert_true(usage_prepare(pool, &err));
+    assert_true(usage_prepare(pool, &err));
+    uint64_t tomorrow = clock_wall_ms() + 86400000;
+    for (int i = 0; i < 6; i++) {
+        id.b[i] = (uint8_t)(tomorrow >> (8 * (5 - i)));
+    }
+    making_init(&m, 11, 1);
+    making_add(&m, &id, NULL);
+    assert_int_equal(send_batch(&m).stored, 1);
+    char sql[256], text[37];
+    uuid_format(&id, text);
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT count(*) FROM usage_events WHERE id = '%s' AND "
+                   "tableoid::regclass::text NOT LIKE '%%default'",
+                   text);
+    assert_int_equal(rows_count(pool, sql), 1);
+    making_release(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_event_is_stored_whole_and_once),
+        cmocka_unit_test(test_what_cannot_be_stored_is_quarantined_and_blocks_nobody),
+        cmocka_unit_test(test_no_batch_at_all_is_refused),
+        cmocka_unit_test(test_nothing_is_acknowledged_without_a_database),
+        cmocka_unit_test(test_partitions_are_made_and_used),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
