@@ -1,0 +1,260 @@
+/* A JSON body in pieces, for the few members that metering wants. The reader knows where it is
+ * (depth, in a string or not) and, in the objects of interest (the top one, and each of `choices`),
+ * whether a name or a value comes next. A wanted value is copied until it ends and then read as
+ * JSON, strictly. */
+#include "dataplane/net/openai_usage.h"
+
+enum state {
+    BEFORE = 0, /* nothing yet but blanks */
+    NAME_WANTED,
+    NAME,  /* inside a name of interest */
+    COLON, /* behind one */
+    VALUE, /* in a value of interest or not, and in all that is deeper */
+    OVER,  /* behind the top object, or it was none */
+};
+
+enum field {
+    FIELD_NONE = 0,
+    FIELD_ID,
+    FIELD_MODEL,
+    FIELD_USAGE,
+    FIELD_CHOICES,
+    FIELD_FINISH_REASON
+};
+
+/* How near to an object of the top member `choices` */
+enum choices { CHOICES_OUTSIDE = 0, CHOICES_ARRAY, CHOICES_OBJECT };
+
+void openai_reader_init(struct openai_reader *r, struct openai_usage *u)
+{
+    r->usage = u;
+    r->depth = 0;
+    r->state = BEFORE;
+    r->field = FIELD_NONE;
+    r->choices = CHOICES_OUTSIDE;
+    r->in_string = r->escape = r->capture_full = false;
+    r->name_len = r->capture_len = 0;
+}
+
+/* In an object whose names are read: the top one, and those in the array `choices`. */
+static bool of_interest(const struct openai_reader *r)
+{
+    return r->depth == 1 || (r->depth == 3 && r->choices == CHOICES_OBJECT);
+}
+
+static enum field field_by_name(const struct openai_reader *r)
+{
+    struct json_value name;
+    char quoted[sizeof(r->name) + 2];
+
+    if (r->name_len > sizeof(r->name))
+        return FIELD_NONE;
+    quoted[0] = '"';
+    memcpy(quoted + 1, r->name, r->name_len);
+    quoted[r->name_len + 1] = '"';
+    name = (struct json_value){
+        JSON_STRING, memchr(r->name, '\\', r->name_len) != NULL, {quoted, r->name_len + 2}};
+    if (r->depth == 3)
+        return json_text_eq(name, STR_LIT("finish_reason")) ? FIELD_FINISH_REASON : FIELD_NONE;
+    if (json_text_eq(name, STR_LIT("usage")))
+        return FIELD_USAGE;
+    if (json_text_eq(name, STR_LIT("choices")))
+        return FIELD_CHOICES;
+    if (json_text_eq(name, STR_LIT("model")))
+        return FIELD_MODEL;
+    return json_text_eq(name, STR_LIT("id")) ? FIELD_ID : FIELD_NONE;
+}
+
+static bool captures(const struct openai_reader *r)
+{
+    return r->field != FIELD_NONE && r->field != FIELD_CHOICES;
+}
+
+static void capture_add(struct openai_reader *r, const char *p, size_t n)
+{
+    if (n > sizeof(r->capture) - r->capture_len) {
+        r->capture_full = true;
+        return;
+    }
+    memcpy(r->capture + r->capture_len, p, n);
+    r->capture_len += (unsigned)n;
+}
+
+static void name_add(struct openai_reader *r, const char *p, size_t n)
+{
+    /* one past the size: too long to be of interest */
+    if (n > sizeof(r->name) - r->name_len || r->name_len > sizeof(r->name)) {
+        r->name_len = sizeof(r->name) + 1;
+        return;
+    }
+    memcpy(r->name + r->name_len, p, n);
+    r->name_len += (unsigned)n;
+}
+
+/* The value of a wanted member is whole. */
+static void value_take(struct openai_reader *r)
+{
+    struct openai_usage *u = r->usage;
+    struct json_value v;
+
+    if (captures(r) && !r->capture_full &&
+        json_validate((struct str){r->capture, r->capture_len}, 0, &v, NULL)) {
+        if (r->field == FIELD_USAGE)
+            (void)openai_usage_object(v, u);
+        else if (r->field == FIELD_MODEL)
+            openai_text_copy(v, u->model, &u->model_len);
+        else if (r->field == FIELD_ID)
+            openai_text_copy(v, u->id, &u->id_len);
+        else if (r->field == FIELD_FINISH_REASON && u->finish_reason_len == 0)
+            openai_text_copy(v, u->finish_reason, &u->finish_reason_len);
+    }
+    r->field = FIELD_NONE;
+    r->capture_len = 0;
+    r->capture_full = false;
+}
+
+/* p in a string; returns the byte behind its part in this piece. */
+static const char *string_pass(struct openai_reader *r, const char *p, const char *end)
+{
+    const char *quote = NULL;
+
+    while (p < end) {
+        const char *slash;
+
+        if (r->escape) {
+            r->escape = false;
+            p++;
+            continue;
+        }
+        /* searched again only when it was passed, so that many escapes do not make it a square */
+        if (quote == NULL || quote < p) {
+            quote = memchr(p, '"', (size_t)(end - p));
+            if (quote == NULL)
+                quote = end;
+        }
+        slash = memchr(p, '\\', (size_t)(quote - p));
+        if (slash != NULL) {
+            r->escape = true;
+            p = slash + 1;
+            continue;
+        }
+        if (quote == end)
+            return end;
+        r->in_string = false;
+        return quote + 1;
+    }
+    return p;
+}
+
+/* One byte outside of strings. */
+static void structure_take(struct openai_reader *r, char c)
+{
+    bool interest = of_interest(r);
+
+    switch (c) {
+    case '{':
+    case '[':
+        r->depth++;
+        if (r->depth == 2)
+            r->choices = c == '[' && r->field == FIELD_CHOICES ? CHOICES_ARRAY : CHOICES_OUTSIDE;
+        else if (r->depth == 3 && r->choices != CHOICES_OUTSIDE)
+            r->choices = c == '{' ? CHOICES_OBJECT : CHOICES_ARRAY;
+        r->state = c == '{' && of_interest(r) ? NAME_WANTED : VALUE;
+        break;
+    case '}':
+    case ']':
+        if (interest)
+            value_take(r);
+        r->depth--;
+        r->state = r->depth == 0 ? OVER : VALUE;
+        break;
+    case ',':
+        if (interest) {
+            value_take(r);
+            r->state = NAME_WANTED;
+        }
+        break;
+    case ':':
+        if (r->state == COLON) {
+            r->field = (unsigned char)field_by_name(r);
+            r->state = VALUE;
+        }
+        break;
+    case '"':
+        r->in_string = true;
+        if (r->state == NAME_WANTED) {
+            r->state = NAME;
+            r->name_len = 0;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* Where the next byte stands that structure_take must see, outside of strings. */
+static const char *structure_find(const char *p, const char *end)
+{
+    while (p < end && *p != '"' && *p != ',' && *p != ':' && (*p | 0x20) != '{' &&
+           (*p | 0x20) != '}')
+        p++;
+    return p;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+void openai_reader_feed(struct openai_reader *r, struct str piece)
+{
+    const char *p = piece.ptr, *end;
+
+    if (piece.len == 0)
+        return;
+    end = p + piece.len;
+    while (r->state == BEFORE && p < end) {
+        if (*p == '{') {
+            r->depth = 1;
+            r->state = NAME_WANTED;
+        } else if (!is_blank(*p)) {
+            r->state = OVER;
+        }
+        p++;
+    }
+    while (p < end && r->state != OVER) {
+        const char *from = p;
+        bool copying = captures(r);
+
+        if (r->in_string) {
+            p = string_pass(r, p, end);
+            if (r->state == NAME) {
+                name_add(r, from, (size_t)(p - from) - (r->in_string ? 0 : 1));
+                if (!r->in_string)
+                    r->state = COLON;
+            }
+        } else {
+            p = structure_find(p, end);
+            if (p < end) {
+                /* a comma or bracket that ends the value is no part of it */
+                if (copying && of_interest(r) && (*p == ',' || *p == '}' || *p == ']')) {
+                    capture_add(r, from, (size_t)(p - from));
+                    copying = false;
+                }
+                structure_take(r, *p);
+                p++;
+            }
+        }
+        if (copying)
+            capture_add(r, from, (size_t)(p - from));
+    }
+}
+
+bool openai_usage_body(struct str body, struct openai_usage *u)
+{
+    struct openai_reader r;
+
+    openai_reader_init(&r, u);
+    openai_reader_feed(&r, body);
+    return u->found;
+}

@@ -1,0 +1,101 @@
+/* A usage event as plain values, and its bytes as the spool and the wire carry them
+ * (proto/usage.proto). Encoding is one pass over the struct into the caller's buffer: no allocation
+ * besides the buffer's growth, about a quarter of a microsecond. Texts are borrowed; absent texts
+ * and nil ids are left out. Any thread. */
+#ifndef DATAPLANE_REPORT_EVENT_H
+#define DATAPLANE_REPORT_EVENT_H
+
+#include "common/base/buffer.h"
+#include "common/base/uuid.h"
+
+/* The numbers of proto/usage.proto (checked in event.c). */
+enum event_outcome {
+    EVENT_UNKNOWN = 0, /* the process died between open and event: charged at its bound */
+    EVENT_OK,
+    EVENT_REFUSED, /* by Weir itself */
+    EVENT_PROVIDER_ERROR,
+    EVENT_TIMEOUT,
+    EVENT_CLIENT_GONE,
+    EVENT_CUT,
+    EVENT_FAILED,
+    EVENT_OUTCOME_COUNT
+};
+
+enum event_unit {
+    UNIT_NONE = 0,
+    UNIT_TOKEN_IN,
+    UNIT_TOKEN_OUT,
+    UNIT_TOKEN_CACHED,
+    UNIT_TOKEN_CACHE_WRITE_5M,
+    UNIT_TOKEN_CACHE_WRITE_1H,
+    UNIT_TOKEN_REASONING,
+    UNIT_AUDIO_IN,
+    UNIT_AUDIO_OUT,
+    UNIT_IMAGE,
+    UNIT_SECOND,
+    UNIT_PIXEL,
+    UNIT_REQUEST,
+    UNIT_SEARCH,
+    UNIT_COUNT
+};
+
+enum event_source {
+    SOURCE_NONE = 0,
+    SOURCE_PROVIDER,
+    SOURCE_ESTIMATED,
+    SOURCE_BOUND,
+    SOURCE_COUNT
+};
+
+struct event_quantity {
+    enum event_unit unit;
+    enum event_source source;
+    uint64_t quantity, price_picousd;
+};
+
+struct event_attempt {
+    uint32_t number; /* from 1 */
+    uint32_t status; /* the provider's, 0: none came */
+    struct uuid provider_id;
+    struct str provider, model, answered_model;
+    enum event_outcome outcome;
+    struct str error_code, finish_reason, upstream_request_id;
+    uint64_t started_us; /* after the request's start */
+    uint64_t duration_us;
+    uint64_t first_byte_us; /* after the attempt's start; 0: none came */
+    uint64_t bound_nanousd, cost_nanousd;
+    const struct event_quantity *quantities;
+    size_t n_quantities;
+};
+
+struct event {
+    struct uuid id, organization_id, workspace_id, key_id, user_id;
+    uint64_t started_us; /* Unix time */
+    uint64_t duration_us, first_byte_us;
+    struct str endpoint, dialect, model;
+    bool stream;
+    uint32_t status;
+    enum event_outcome outcome;
+    struct str error_code;
+    uint64_t cost_nanousd, config_version, price_version;
+    struct str metadata_json, trace_id;
+    const struct event_attempt *attempts;
+    size_t n_attempts;
+};
+
+/* At most so many bytes are appended by event_write (6 more by event_write_open): what to reserve
+ * in the spool. */
+size_t event_size_max(const struct event *e);
+/* Appends the Event message; false when the buffer's ceiling is reached (its `failed` is then set).
+ */
+bool event_write(const struct event *e, struct buffer *out);
+/* Appends the Open message: the event as known before an attempt is sent, with that attempt as its
+ * last. */
+bool event_write_open(const struct event *e, struct buffer *out);
+
+/* What spool_open wants as `recover`: makes of an Open the event of a request whose end nobody saw.
+ * Outcome unknown, the last attempt charged at its bound, its quantities with source `bound`. False
+ * for bytes that are no Open. */
+bool event_recover(void *arg, struct str open, struct buffer *out);
+
+#endif

@@ -1,0 +1,75 @@
+/* What a worker lends to the requests that run on it: loop, provider connections, snapshot reader,
+ * spool, counters, and a stack of used arenas, so that a request allocates nothing of its own. One
+ * thread, except where a field is atomic. */
+#ifndef DATAPLANE_REQUEST_ENV_H
+#define DATAPLANE_REQUEST_ENV_H
+
+#include <stdatomic.h>
+
+#include "common/base/arena.h"
+#include "common/base/buffer.h"
+#include "common/base/list.h"
+#include "dataplane/report/spool.h"
+#include "dataplane/snapshot/swap.h"
+
+struct loop;
+struct upstream;
+struct request;
+
+/* Settings that requests read; shared by all workers, written before they start (atomics: any time,
+ * by any thread). */
+struct request_policy {
+    unsigned upstream_timeout_ms; /* to the answer's head, where the provider has none of its own */
+    unsigned upstream_gap_timeout_ms; /* between two pieces of an answer's body */
+    /* NULL: a key is needed. Else who a request without any key is (standalone with --auth none).
+     */
+    const struct snap_key *anonymous;
+    atomic_bool stale;    /* the snapshot is older than max_staleness */
+    atomic_bool draining; /* the answer's connection closes behind it */
+};
+
+/* Written by the worker alone, read by anybody: relaxed loads and stores, no locked instruction. */
+struct request_counters {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t ended;
+    _Atomic uint64_t
+        by_class[6]; /* status / 100 of finished requests; [0]: client gone before any */
+    _Atomic uint64_t unauthenticated; /* refused with 401: no tenant, so no event */
+    _Atomic uint64_t malformed;       /* refused by the codec, before a request existed */
+    _Atomic uint64_t events;          /* written to the spool */
+    _Atomic uint64_t
+        events_refused; /* could not be written (spool full), for requests that opened nothing */
+};
+
+static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
+{
+    uint64_t v = atomic_load_explicit(c, memory_order_relaxed);
+    atomic_store_explicit(c, v + n, memory_order_relaxed);
+}
+
+#define ENV_SPARE_ARENAS 256
+
+struct request_env {
+    struct loop *loop;
+    struct upstream *upstream;
+    struct swap_reader *reader;
+    struct spool *spool;
+    struct request_policy *policy;
+    struct request_counters *counters;
+    struct buffer record;  /* scratch: an open or an event on its way to the spool */
+    uint64_t random_state; /* for weighted choices; not for secrets */
+    struct arena *spare[ENV_SPARE_ARENAS];
+    unsigned n_spare;
+    struct list live;     /* requests that have not ended */
+    struct request *dead; /* freed after this loop turn */
+};
+
+void request_env_init(struct request_env *env);
+/* Frees the arenas and what has ended; the borrowed parts are their owner's. */
+void request_env_release(struct request_env *env);
+struct arena *request_env_arena(struct request_env *env);
+void request_env_arena_back(struct request_env *env, struct arena *a);
+/* Uniform below n (n > 0). */
+uint64_t request_env_random(struct request_env *env, uint64_t n);
+
+#endif

@@ -1,0 +1,244 @@
+/* THE story of a request, as one table. Stages that have no content yet have no row; where they
+ * will stand:
+ *
+ *   parse → authenticate → read → [limit] → route → [guard] → [cache] → [reserve] → translate →
+ * dispatch → relay
+ *
+ * and `record`, which is no row: it runs exactly once however a request ends (request_finish), and
+ * always before the last byte of the answer. */
+#include <assert.h>
+
+#include "common/base/clock.h"
+#include "dataplane/net/loop.h"
+#include "dataplane/request/request.h"
+#include "dataplane/stages/stages.h"
+#include "dataplane/upstream/client.h"
+
+static const struct stage {
+    const char *name;
+    enum verdict (*run)(struct request *r);
+} stages[] = {
+    {"parse", stage_parse},
+    {"authenticate", stage_authenticate},
+    {"read", stage_read},
+    /* limit */
+    {"route", stage_route},
+    /* guard, cache, reserve */
+    {"translate", stage_translate},
+    {"dispatch", stage_dispatch},
+    {"relay", stage_relay},
+};
+
+#define N_STAGES (sizeof(stages) / sizeof(stages[0]))
+
+/* ---- the end ---- */
+
+static void free_dead(void *arg)
+{
+    struct request_env *env = arg;
+    while (env->dead) {
+        struct request *r = env->dead;
+        env->dead = r->next_dead;
+        if (r->hold) {
+            swap_release(env->reader, r->hold);
+        }
+        request_env_arena_back(env, r->arena);
+    }
+}
+
+/* Late callbacks of this turn may still meet the request, so it is freed behind them. */
+static void bury(struct request *r)
+{
+    struct request_env *env = r->env;
+    bool first = env->dead == NULL;
+    list_remove(&r->node);
+    r->next_dead = env->dead;
+    env->dead = r;
+    if (first) {
+        loop_defer(env->loop, free_dead, env);
+    }
+}
+
+static void count_end(struct request *r)
+{
+    struct request_counters *c = r->env->counters;
+    unsigned class = r->status >= 100 && r->status < 600 ? (unsigned)r->status / 100 : 0;
+    counter_add(&c->ended, 1);
+    counter_add(&c->by_class[class], 1);
+}
+
+/* Takes the exchange out of the request: nobody may call back any more. */
+static struct exchange *take_exchange(struct request *r)
+{
+    struct exchange *x = r->exchange;
+    r->exchange = NULL;
+    exchange_on_gone(x, NULL, NULL);
+    exchange_on_drain(x, NULL, NULL);
+    return x;
+}
+
+/* All of an end but the exchange's. */
+static void settle(struct request *r, enum event_outcome outcome)
+{
+    if (r->call) {
+        struct upstream_call *call = r->call;
+        r->call = NULL;
+        upstream_cancel(call);
+    }
+    r->outcome = outcome;
+    if (!r->recorded) {
+        relay_settle(r);
+        request_end_attempt(r, outcome, r->error.code);
+        stage_record(r);
+    }
+    request_set_state(r, REQUEST_FINISHED);
+}
+
+void request_finish(struct request *r, enum event_outcome outcome, bool broken)
+{
+    if (r->state == REQUEST_FINISHED) {
+        return;
+    }
+    settle(r, outcome);
+    if (r->exchange) {
+        struct exchange *x = take_exchange(r);
+        if (broken && !r->client_gone) {
+            exchange_abort(x);
+        } else {
+            exchange_end(x);
+        }
+    }
+    count_end(r);
+    bury(r);
+}
+
+static void send_reply(struct request *r, enum event_outcome outcome)
+{
+    struct header headers[4];
+    size_t n = 0;
+    headers[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
+    if (r->reply.body.len) {
+        headers[n++] = (struct header){STR_LIT("content-type"), str_of(r->dialect->content_type)};
+    }
+    if (r->reply.allow.ptr) {
+        headers[n++] = (struct header){STR_LIT("allow"), r->reply.allow};
+    }
+    r->status = r->reply.status;
+    settle(r, outcome);
+    exchange_reply(take_exchange(r), r->reply.status, headers, n, r->reply.body);
+    count_end(r);
+    bury(r);
+}
+
+static enum event_outcome reject_outcome(const struct request *r)
+{
+    const struct attempt *t = r->n_attempts ? &r->attempts[r->n_attempts - 1] : NULL;
+    if (t && t->ended_ns) {
+        return t->outcome;
+    }
+    return r->error.code == ERR_INTERNAL ? EVENT_FAILED : EVENT_REFUSED;
+}
+
+static void reject(struct request *r)
+{
+    assert(r->error.code != ERR_NONE);
+    r->reply.status = error_status(r->error.code);
+    r->reply.body = r->dialect->error_body(r->arena, &r->error, str_of(r->id_text));
+    if (r->reply.status == 401) {
+        counter_add(&r->env->counters->unauthenticated, 1);
+    }
+    send_reply(r, reject_outcome(r));
+}
+
+/* ---- the way ---- */
+
+/* `v` is what the stage at r->stage said, now or later. */
+static void follow(struct request *r, enum verdict v)
+{
+    for (;;) {
+        switch (v) {
+        case VERDICT_NEXT:
+            r->stage++;
+            assert(r->stage < N_STAGES);
+            v = stages[r->stage].run(r);
+            continue;
+        case VERDICT_WAIT:
+            if (r->state == REQUEST_RUNNING) {
+                request_set_state(r, REQUEST_PARKED);
+            }
+            return;
+        case VERDICT_ANSWERED:
+            send_reply(r, EVENT_OK);
+            return;
+        default:
+            reject(r);
+            return;
+        }
+    }
+}
+
+void request_run(struct request *r)
+{
+    request_set_state(r, REQUEST_RUNNING);
+    follow(r, stages[r->stage].run(r));
+}
+
+void request_resume(struct request *r, enum verdict v)
+{
+    request_set_state(r, REQUEST_RUNNING);
+    follow(r, v);
+}
+
+void request_end_all(struct request_env *env)
+{
+    struct error err = ERROR_INIT;
+    (void)error_set(&err, ERR_OVERLOADED, "the proxy is shutting down");
+    while (!list_empty(&env->live)) {
+        struct request *r = LIST_ENTRY(env->live.next, struct request, node);
+        if (r->relay) {
+            relay_on_error(r, &err);
+        } else {
+            r->error = err;
+            request_end_attempt(r, EVENT_FAILED, err.code);
+            request_resume(r, VERDICT_REJECT);
+        }
+    }
+    free_dead(env);
+}
+
+static void on_gone(void *arg)
+{
+    struct request *r = arg;
+    r->client_gone = true;
+    if (r->status == 0) {
+        r->status = error_status(ERR_CLIENT_GONE);
+    }
+    (void)error_set(&r->error, ERR_CLIENT_GONE, "client closed the connection");
+    request_finish(r, EVENT_CLIENT_GONE, false);
+}
+
+void request_on_exchange(void *arg, struct exchange *x)
+{
+    struct request_env *env = arg;
+    counter_add(&env->counters->requests, 1);
+    struct request *r = request_new(env, x);
+    exchange_on_gone(x, on_gone, r);
+    request_run(r);
+}
+
+void request_on_bad_exchange(void *arg, struct exchange *x, const struct error *err)
+{
+    struct request_env *env = arg;
+    struct uuid id = uuid_v7();
+    char text[40];
+    uuid_format_public("req", &id, text, sizeof(text));
+    struct arena *a = request_env_arena(env);
+    struct header headers[2] = {
+        {STR_LIT("x-weir-request-id"), str_of(text)},
+        {STR_LIT("content-type"), str_of(dialect_openai.content_type)},
+    };
+    counter_add(&env->counters->malformed, 1);
+    exchange_reply(x, error_status(err->code), headers, 2,
+                   dialect_openai.error_body(a, err, str_of(text)));
+    request_env_arena_back(env, a);
+}

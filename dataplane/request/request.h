@@ -1,0 +1,171 @@
+/* One request on its way through the stages. Born when the whole request has been read, freed in
+ * one place (after record, behind the loop turn). Everything it needs lives in its arena or is held
+ * by it; all on one worker's thread.
+ *
+ * The story is the table in pipeline.c. A request is answered in one of three ways: VERDICT_REJECT
+ * (r->error, in the client's dialect), VERDICT_ANSWERED (r->reply), or relayed by stages/relay.c;
+ * whichever it is, `record` comes before the answer's last byte and exactly once. */
+#ifndef DATAPLANE_REQUEST_REQUEST_H
+#define DATAPLANE_REQUEST_REQUEST_H
+
+#include "common/base/arena.h"
+#include "common/base/error.h"
+#include "common/base/uuid.h"
+#include "dataplane/dialects/dialect.h"
+#include "dataplane/dialects/openai_chat.h"
+#include "dataplane/net/exchange.h"
+#include "dataplane/report/event.h"
+#include "dataplane/request/env.h"
+#include "dataplane/snapshot/index.h"
+
+struct relay;
+struct request;
+struct upstream_answer;
+struct upstream_call;
+
+/* What a stage says. */
+enum verdict {
+    VERDICT_NEXT = 0, /* go on with the next stage */
+    VERDICT_WAIT,     /* parked: a callback calls request_resume or request_finish */
+    VERDICT_ANSWERED, /* r->reply is the whole answer: record, then send it */
+    VERDICT_REJECT,   /* r->error is set: record, then answer it in the client's dialect */
+    VERDICT_COUNT
+};
+
+enum request_kind {
+    REQUEST_NONE = 0,
+    REQUEST_CHAT,    /* POST /v1/chat/completions */
+    REQUEST_MODELS,  /* GET /v1/models, /v1/models/{name} */
+    REQUEST_NATIVE,  /* /{provider}/… as the provider has it */
+    REQUEST_OPTIONS, /* OPTIONS on a path of ours */
+    REQUEST_KIND_COUNT
+};
+
+/* request_set_state is the only setter and checks the predecessor. */
+enum request_state {
+    REQUEST_READ = 0, /* the whole request is here */
+    REQUEST_RUNNING,  /* a stage runs */
+    REQUEST_PARKED,   /* waits for request_resume */
+    REQUEST_RELAYING, /* bytes flow to the client */
+    REQUEST_FINISHED, /* answer complete or given up */
+    REQUEST_STATE_COUNT
+};
+
+#define ATTEMPT_QUANTITIES 8
+
+/* One try at one provider: what the usage event will say of it. */
+struct attempt {
+    const struct snap_provider *provider;
+    struct str model; /* as sent; STR_NONE when not known (native) */
+    struct str answered_model, finish_reason, upstream_request_id; /* in the arena */
+    int status;
+    enum event_outcome outcome;
+    enum error_code error;
+    uint64_t started_ns, first_byte_ns, ended_ns; /* mono; 0: not */
+    struct event_quantity quantities[ATTEMPT_QUANTITIES];
+    size_t n_quantities;
+};
+
+#define REQUEST_MAX_ATTEMPTS 8
+
+struct candidate {
+    const struct snap_provider *provider;
+    struct str model;
+};
+
+/* A whole answer of our own, in the arena. */
+struct reply {
+    int status;
+    struct str body;
+    struct str allow; /* "Allow" header; NULL ptr: none */
+};
+
+struct request {
+    struct list node; /* in the env's live list */
+    struct request *next_dead;
+    struct request_env *env;
+    struct exchange *exchange; /* NULL once the answer was handed over to its end */
+    const struct request_head *head;
+    struct str body;
+    struct arena *arena;
+    struct swap_hold *hold;
+    const struct snapshot *snapshot; /* NULL when there is none yet */
+    const struct dialect *dialect;
+
+    struct uuid id; /* UUIDv7: event id and x-weir-request-id ("req_" + hex) */
+    char id_text[40];
+    uint64_t started_ns; /* mono */
+    uint64_t started_wall_us;
+    enum request_state state;
+    unsigned stage; /* index into the stage table */
+    enum request_kind kind;
+    bool recorded;
+    struct error error;
+    struct reply reply;
+
+    /* parse */
+    struct openai_chat chat;  /* REQUEST_CHAT */
+    struct str model;         /* decoded, as the client named it; STR_NONE when it named none */
+    struct str provider_name; /* REQUEST_NATIVE: decoded first segment */
+    struct str
+        native_path;     /* REQUEST_NATIVE: what follows it, encoded, with its slash; "" for none */
+    struct str model_id; /* REQUEST_MODELS: decoded; NULL ptr: the list */
+    bool stream;
+
+    /* authenticate */
+    const struct snap_key *key;
+    struct str client_credential; /* the dialect's own key when the virtual key was found elsewhere;
+                                     else NULL ptr */
+    struct str
+        key_parameter; /* query parameter that held a key: not passed on; NULL ptr when none */
+
+    /* route */
+    struct candidate *candidates; /* ordered, arena */
+    size_t n_candidates;
+
+    /* translate, dispatch */
+    struct str upstream_head, upstream_body;
+    bool hide_usage; /* the stream's usage was asked for by us alone */
+    struct upstream_call *call;
+    struct attempt *attempts; /* arena, REQUEST_MAX_ATTEMPTS at most */
+    unsigned n_attempts;
+    bool opened; /* an `open` record stands in the spool */
+
+    /* relay */
+    const struct upstream_answer *answer; /* during the upstream's on_head only */
+    struct relay *relay;
+    int status; /* sent to the client; 0: nothing yet */
+    uint64_t first_byte_ns;
+    bool client_gone;
+    enum event_outcome outcome; /* set before record */
+};
+
+/* Takes the exchange over; never fails (memory for one arena is small and fixed). */
+struct request *request_new(struct request_env *env, struct exchange *x);
+/* Walks the stages from r->stage until one parks, answers or rejects. */
+void request_run(struct request *r);
+/* Continues a parked request at the next stage; with VERDICT_REJECT, r->error says why. */
+void request_resume(struct request *r, enum verdict v);
+void request_set_state(struct request *r, enum request_state s);
+const char *request_state_name(enum request_state s);
+const char *request_kind_name(enum request_kind k); /* as events say it: "chat.completions" */
+
+/* The one door out: records (if relay has not yet), ends or breaks the exchange, cancels an
+ * upstream call that still runs, and frees the request after the loop turn. `broken` leaves the
+ * client with a visibly cut answer. */
+void request_finish(struct request *r, enum event_outcome outcome, bool broken);
+
+/* The attempt that runs now; NULL before the first. */
+struct attempt *request_attempt(struct request *r);
+/* Ends the running attempt, if it has not ended. */
+void request_end_attempt(struct request *r, enum event_outcome outcome, enum error_code error);
+
+/* exchange_handler's on_request and on_bad_request; arg is the struct request_env. */
+void request_on_exchange(void *arg, struct exchange *x);
+void request_on_bad_exchange(void *arg, struct exchange *x, const struct error *err);
+
+/* The worker ends: whatever still runs is answered 503 or, when its answer has begun, cut visibly,
+ * and recorded. */
+void request_end_all(struct request_env *env);
+
+#endif

@@ -1,0 +1,51 @@
+/* The service's own parts, shared by service.c (start and stop), service_state.c (what it says of
+ * itself, upkeep, spools, reload) and signals.c. */
+#ifndef DATAPLANE_SERVICE_PARTS_H
+#define DATAPLANE_SERVICE_PARTS_H
+
+#include "dataplane/service.h"
+
+struct loop_timer;
+struct signals;
+struct tls_context;
+
+struct service {
+    struct dp_options options;
+    struct loop *loop;
+    struct loop_timer *upkeep, *drain_poll;
+    struct signals *signals;
+    int lock_fd;
+    struct tls_context *server_tls, *client_tls;
+    struct request_policy policy;
+    struct snap_key anonymous;
+    struct swap_hub *hub;
+    struct spool **spools; /* one per worker, then those that a former run with more workers left */
+    size_t n_spools;
+    struct worker **workers;
+    unsigned n_workers;
+    struct commands *commands;
+    struct bridge *bridge;  /* managed */
+    struct sink_file *sink; /* standalone */
+    struct ops *ops;
+    uint64_t started_ms, loaded_ms, drain_until_ms; /* mono */
+    bool hurry;                                     /* a second signal: end now */
+};
+
+/* Main thread. */
+bool service_open_spools(struct service *s, struct error *err);
+void service_close_spools(struct service *s);
+/* Standalone: reads weir.yaml and publishes it; false leaves what is served as it was. err's text
+ * names file, line, column. */
+bool service_load_config(struct service *s, struct error *err);
+void service_reload(struct service *s); /* SIGHUP: configuration, TLS files, events file */
+void service_upkeep(struct service *s);
+/* The workers' counters only; any thread. */
+void service_totals(const struct service *s, struct service_state *ret);
+
+/* SIGTERM, SIGINT: drain, the second one ends at once. SIGHUP: reload. They must be blocked in
+ * every thread (signals_block in main before any thread starts). */
+void signals_block(void);
+struct signals *signals_new(struct service *s);
+void signals_free(struct signals *g);
+
+#endif

@@ -1,0 +1,300 @@
+/* Reading a root: look-ups by what requests search for, hashes, and walks. Nothing here writes. */
+#include "dataplane/snapshot/index.h"
+
+#include <stdlib.h>
+
+#include "common/base/map.h"
+#include "common/base/mem.h"
+#include "common/crypto.h"
+#include "dataplane/snapshot/root.h"
+
+struct place place_of_id(const struct uuid *id)
+{
+    uint8_t h[32];
+    uint32_t hash;
+    crypto_sha256(id->b, sizeof(id->b), h);
+    memcpy(&hash, h + 1, sizeof(hash));
+    return (struct place){h[0], hash};
+}
+
+struct place place_of_secret(const uint8_t secret_sha256[static 32])
+{
+    uint32_t hash;
+    memcpy(&hash, secret_sha256 + 1, sizeof(hash));
+    return (struct place){secret_sha256[0], hash};
+}
+
+struct place place_of_provider(const struct uuid *id)
+{
+    uint64_t h = map_hash(id->b, sizeof(id->b));
+    return (struct place){(unsigned)(h >> 56), (uint32_t)h};
+}
+
+struct place place_of_name(const struct uuid *scope, struct str name)
+{
+    uint64_t s = map_hash(scope->b, sizeof(scope->b));
+    uint64_t n = map_hash(name.len ? name.ptr : "", name.len);
+    return (struct place){(unsigned)(s >> 56), (uint32_t)(s ^ n)};
+}
+
+bool match_id(const struct entity *e, const void *uuid)
+{
+    return uuid_eq(&e->id, uuid);
+}
+
+bool match_secret(const struct entity *e, const void *secret)
+{
+    for (unsigned i = 0; i < e->n_secrets; i++) {
+        if (crypto_equal(e->secrets[i], secret, 32)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The organization is compared as well: no name of another tenant's is ever found, whatever ids a
+ * message claims. */
+static bool match_name(const struct uuid *organization, const struct uuid *workspace,
+                       struct str name, const struct scoped_name *wanted)
+{
+    return str_eq(name, wanted->name) && uuid_eq(workspace, wanted->workspace) &&
+           uuid_eq(organization, wanted->organization);
+}
+
+bool match_provider_name(const struct entity *e, const void *scoped_name)
+{
+    const struct snap_provider *p = e->provider;
+    return match_name(&p->organization_id, &p->workspace_id, p->name, scoped_name);
+}
+
+bool match_model_name(const struct entity *e, const void *scoped_name)
+{
+    const struct snap_model *m = e->model;
+    return match_name(&m->organization_id, &m->workspace_id, m->name, scoped_name);
+}
+
+struct snapshot *snapshot_new(void)
+{
+    struct snapshot *s = mem_alloc(sizeof(*s));
+    atomic_init(&s->refs, 1);
+    root_hash_compute(s);
+    return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (unsigned i = 0; i < SET_COUNT; i++) {
+        set_unref(s->sets[i]);
+    }
+    mem_free_secret(s->data_keys, s->n_data_keys * sizeof(*s->data_keys));
+    mem_free(s->blocked);
+    mem_free(s);
+}
+
+uint64_t snapshot_version(const struct snapshot *s)
+{
+    return s->version;
+}
+
+void snapshot_root_hash(const struct snapshot *s, uint8_t out[static 32])
+{
+    memcpy(out, s->root_hash, 32);
+}
+
+void snapshot_shard_hash(const struct snapshot *s, unsigned kind, unsigned shard,
+                         uint8_t out[static 32])
+{
+    const struct set *set = kind < SNAPSHOT_KINDS ? s->sets[kind] : NULL;
+    const struct shard *in = set && shard < SNAPSHOT_SHARDS ? set->shards[shard] : NULL;
+    if (in) {
+        memcpy(out, in->hash, 32);
+    } else {
+        memset(out, 0, 32);
+    }
+}
+
+void root_hash_compute(struct snapshot *s)
+{
+    size_t n = (size_t)SNAPSHOT_KINDS * SNAPSHOT_SHARDS * 32;
+    uint8_t *all = mem_alloc(n), *at = all;
+    for (unsigned kind = 0; kind < SNAPSHOT_KINDS; kind++) {
+        for (unsigned shard = 0; shard < SNAPSHOT_SHARDS; shard++, at += 32) {
+            snapshot_shard_hash(s, kind, shard, at);
+        }
+    }
+    crypto_sha256(all, n, s->root_hash);
+    mem_free(all);
+}
+
+size_t snapshot_count(const struct snapshot *s, unsigned kind)
+{
+    return kind < SNAPSHOT_KINDS && s->sets[kind] ? s->sets[kind]->count : 0;
+}
+
+const struct snap_key *snapshot_key(const struct snapshot *s,
+                                    const uint8_t secret_sha256[static 32])
+{
+    struct place at = place_of_secret(secret_sha256);
+    const struct entity *e =
+        set_find(s->sets[SET_KEY_BY_SECRET], at.shard, at.hash, match_secret, secret_sha256);
+    return e ? e->key : NULL;
+}
+
+const struct snap_provider *snapshot_provider(const struct snapshot *s, const struct uuid *id)
+{
+    struct place at = place_of_provider(id);
+    const struct entity *e = set_find(s->sets[SET_PROVIDER_BY_ID], at.shard, at.hash, match_id, id);
+    return e ? e->provider : NULL;
+}
+
+/* The workspace's own first, then what its organization shares. */
+static const struct entity *find_named(const struct set *set, entity_match_fn match,
+                                       const struct uuid *organization,
+                                       const struct uuid *workspace, struct str name)
+{
+    static const struct uuid nil;
+    const struct entity *e = NULL;
+    if (workspace && !uuid_is_nil(workspace)) {
+        struct scoped_name own = {organization, workspace, name};
+        struct place at = place_of_name(workspace, name);
+        e = set_find(set, at.shard, at.hash, match, &own);
+    }
+    if (!e) {
+        struct scoped_name shared = {organization, &nil, name};
+        struct place at = place_of_name(organization, name);
+        e = set_find(set, at.shard, at.hash, match, &shared);
+    }
+    return e;
+}
+
+const struct snap_provider *snapshot_provider_named(const struct snapshot *s,
+                                                    const struct uuid *organization,
+                                                    const struct uuid *workspace, struct str name)
+{
+    const struct entity *e = find_named(s->sets[SET_PROVIDER_BY_NAME], match_provider_name,
+                                        organization, workspace, name);
+    return e ? e->provider : NULL;
+}
+
+const struct snap_model *snapshot_model(const struct snapshot *s, const struct uuid *organization,
+                                        const struct uuid *workspace, struct str name)
+{
+    const struct entity *e =
+        find_named(s->sets[SET_MODEL_BY_NAME], match_model_name, organization, workspace, name);
+    return e ? e->model : NULL;
+}
+
+struct model_list {
+    const struct snap_model **items;
+    size_t n, cap;
+};
+
+static void gather_models(const struct set *set, const struct uuid *scope,
+                          const struct uuid *organization, const struct uuid *workspace,
+                          struct model_list *list)
+{
+    const struct shard *in = set ? set->shards[place_of_name(scope, STR_LIT("")).shard] : NULL;
+    for (uint32_t i = 0; in && i < in->cap; i++) {
+        const struct snap_model *m = in->slots[i].entity ? in->slots[i].entity->model : NULL;
+        if (!m || !uuid_eq(&m->organization_id, organization) ||
+            !uuid_eq(&m->workspace_id, workspace)) {
+            continue;
+        }
+        if (list->n == list->cap) {
+            list->cap = list->cap ? list->cap * 2 : 16;
+            list->items = mem_realloc(list->items, list->cap * sizeof(struct snap_model *));
+        }
+        list->items[list->n++] = m;
+    }
+}
+
+/* By name; of two with one name the workspace's own comes first. */
+static int compare_models(const void *a, const void *b)
+{
+    const struct snap_model *x = *(const struct snap_model *const *)a;
+    const struct snap_model *y = *(const struct snap_model *const *)b;
+    int c = str_cmp(x->name, y->name);
+    return c ? c : (int)uuid_is_nil(&x->workspace_id) - (int)uuid_is_nil(&y->workspace_id);
+}
+
+void snapshot_each_model(const struct snapshot *s, const struct uuid *organization,
+                         const struct uuid *workspace,
+                         bool (*fn)(void *arg, const struct snap_model *m), void *arg)
+{
+    static const struct uuid nil;
+    const struct set *set = s->sets[SET_MODEL_BY_NAME];
+    struct model_list list = {0};
+    gather_models(set, organization, organization, &nil, &list);
+    if (workspace && !uuid_is_nil(workspace)) {
+        gather_models(set, workspace, organization, workspace, &list);
+    }
+    if (list.n) {
+        qsort(list.items, list.n, sizeof(struct snap_model *), compare_models);
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        if (i > 0 && str_eq(list.items[i]->name, list.items[i - 1]->name)) {
+            continue; /* shadowed */
+        }
+        if (!fn(arg, list.items[i])) {
+            break;
+        }
+    }
+    mem_free(list.items);
+}
+
+bool snapshot_each_entity(const struct snapshot *s,
+                          bool (*fn)(void *arg, unsigned kind, const struct uuid *id,
+                                     struct str body),
+                          void *arg)
+{
+    for (unsigned kind = 0; kind < SNAPSHOT_KINDS; kind++) {
+        for (unsigned n = 0; s->sets[kind] && n < SNAPSHOT_SHARDS; n++) {
+            const struct shard *in = s->sets[kind]->shards[n];
+            for (uint32_t i = 0; in && i < in->cap; i++) {
+                const struct entity *e = in->slots[i].entity;
+                if (e && !fn(arg, kind, &e->id, (struct str){e->body, e->body_len})) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+const uint8_t *root_data_key(const void *snapshot, const struct uuid *id)
+{
+    const struct snapshot *s = snapshot;
+    for (size_t i = s->n_data_keys; i-- > 0;) {
+        if (uuid_eq(&s->data_keys[i].id, id)) {
+            return s->data_keys[i].key;
+        }
+    }
+    return NULL;
+}
+
+bool root_is_blocked(const struct snapshot *s, const struct uuid *scope)
+{
+    size_t lo = 0, hi = s->n_blocked;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        int c = memcmp(s->blocked[mid].b, scope->b, sizeof(scope->b));
+        if (c == 0) {
+            return true;
+        }
+        if (c < 0) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,117 @@
+/* The snapshot as look-up tables: an immutable root over a fixed number of immutable shards per
+ * kind of entity. A delta copies only the shards that it touches and makes a new root; old and new
+ * share the rest, counted by references (atomic; taken per root, not per request). Primary shards
+ * are by entity id; look-up shards by what requests search: key secret hash, (workspace or
+ * organization, name) for models and providers.
+ *
+ * Hashes for divergence checks: entity = SHA-256(kind u32le | id | body); shard = XOR of its
+ * entities; root = SHA-256 over every shard's hash in order of (kind, shard) for kinds 0..15. Kinds
+ * this build does not know are kept and hashed too.
+ *
+ * Building happens on the bridge thread (or at start); reading on any thread that holds a
+ * reference. */
+#ifndef DATAPLANE_SNAPSHOT_INDEX_H
+#define DATAPLANE_SNAPSHOT_INDEX_H
+
+#include "common/base/error.h"
+#include "common/base/uuid.h"
+
+#define SNAPSHOT_SHARDS 256 /* shard of an entity: first byte of SHA-256(id) */
+#define SNAPSHOT_KINDS 16
+
+struct snapshot; /* a root */
+
+struct snap_key {
+    struct uuid id, organization_id, workspace_id, user_id;
+    struct str name, metadata_json;
+    const struct str *models; /* patterns */
+    const struct str *providers;
+    uint16_t n_models, n_providers;
+    bool disabled;
+    bool needs_unknown; /* bound by a feature this proxy lacks: 503 upgrade_required */
+    int64_t expires_at_ms;
+};
+
+struct snap_provider {
+    struct uuid id, organization_id, workspace_id;
+    struct str name, kind, base_url, settings_json;
+    struct str credential;      /* plain; "" none. Never logged */
+    bool credential_unreadable; /* its data key is missing: requests fail with a clear error */
+    uint64_t timeout_ms;
+    bool disabled, needs_unknown;
+    bool base_url_invalid; /* disabled is set too: nothing can be sent there */
+    /* split from base_url when indexed */
+    bool tls;
+    struct str host; /* without brackets */
+    uint16_t port;
+    struct str path; /* "/v1", "" for none; no trailing slash */
+    /* "Host: …" value, with port when not the scheme's own */
+    struct str host_header;
+};
+
+struct snap_target {
+    struct uuid provider_id;
+    struct str model;
+    uint32_t weight;
+};
+
+struct snap_model {
+    struct uuid id, organization_id, workspace_id;
+    struct str name;
+    const struct snap_target *targets;
+    size_t n_targets;
+    bool needs_unknown;
+};
+
+/* An empty root at version 0. */
+struct snapshot *snapshot_new(void);
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s); /* accepts NULL; frees with the last reference */
+uint64_t snapshot_version(const struct snapshot *s);
+void snapshot_root_hash(const struct snapshot *s, uint8_t out[static 32]);
+void snapshot_shard_hash(const struct snapshot *s, unsigned kind, unsigned shard,
+                         uint8_t out[static 32]);
+size_t snapshot_count(const struct snapshot *s, unsigned kind);
+
+/* All return NULL when absent; results live as long as the caller's reference on the root. */
+const struct snap_key *snapshot_key(const struct snapshot *s,
+                                    const uint8_t secret_sha256[static 32]);
+const struct snap_provider *snapshot_provider(const struct snapshot *s, const struct uuid *id);
+/* A workspace's own object shadows the organization's of the same name. */
+const struct snap_provider *snapshot_provider_named(const struct snapshot *s,
+                                                    const struct uuid *organization,
+                                                    const struct uuid *workspace, struct str name);
+const struct snap_model *snapshot_model(const struct snapshot *s, const struct uuid *organization,
+                                        const struct uuid *workspace, struct str name);
+/* Every model alias that the workspace can see, in byte order of names (for GET /v1/models); false
+ * from fn stops. */
+void snapshot_each_model(const struct snapshot *s, const struct uuid *organization,
+                         const struct uuid *workspace,
+                         bool (*fn)(void *arg, const struct snap_model *m), void *arg);
+
+/* Builder: starts from `base` (NULL: empty), takes changes, gives a new root or an error that
+ * leaves base as it was. */
+struct snapshot_builder;
+struct snapshot_builder *snapshot_builder_new(const struct snapshot *base);
+void snapshot_builder_free(struct snapshot_builder *b);
+/* Data keys for credentials: id (16 bytes) and the plain 32-byte key; carried over from the base
+ * root otherwise. */
+void snapshot_builder_data_key(struct snapshot_builder *b, const struct uuid *id,
+                               const uint8_t key[static 32]);
+/* body: the serialized message of the kind (proto/snapshot.proto). A body that cannot be read is an
+ * error naming kind and id. */
+bool snapshot_builder_put(struct snapshot_builder *b, unsigned kind, const struct uuid *id,
+                          struct str body, struct error *err);
+void snapshot_builder_delete(struct snapshot_builder *b, unsigned kind, const struct uuid *id);
+/* Empties one shard before its entities are put again. */
+void snapshot_builder_clear_shard(struct snapshot_builder *b, unsigned kind, unsigned shard);
+/* Frees b. One reference to the caller. */
+struct snapshot *snapshot_builder_finish(struct snapshot_builder *b, uint64_t version,
+                                         struct error *err);
+/* Visits all entities as they came (kind, id, body), for writing the base file. */
+bool snapshot_each_entity(const struct snapshot *s,
+                          bool (*fn)(void *arg, unsigned kind, const struct uuid *id,
+                                     struct str body),
+                          void *arg);
+
+#endif

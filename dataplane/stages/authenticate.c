@@ -1,0 +1,141 @@
+/* authenticate: whose request this is. The key is sought in Weir's own header, then Portkey's and
+ * Cloudflare's, then where the dialect's SDKs put theirs; the first place that holds something
+ * counts. When it stood in one of the first three, what stands in the dialect's place is the
+ * client's own credential for the provider. */
+#include "common/base/clock.h"
+#include "common/rules/apikey.h"
+#include "dataplane/stages/path.h"
+#include "dataplane/stages/stages.h"
+
+static const struct key_place weir_places[] = {
+    {.header = "x-weir-key"},
+    {.header = "x-portkey-api-key"},
+    {.header = "cf-aig-authorization", .bearer = true},
+};
+
+static struct str without_scheme(struct str value)
+{
+    static const struct str scheme = STR_LIT("bearer ");
+    if (value.len <= scheme.len || !str_eq_nocase(str_slice(value, 0, scheme.len), scheme)) {
+        return STR_NONE;
+    }
+    return str_trim(str_slice(value, scheme.len, value.len));
+}
+
+/* What stands in that place; NULL ptr when nothing does. */
+static struct str look(struct request *r, const struct key_place *p)
+{
+    struct str value;
+    if (p->parameter) {
+        struct str raw = query_value(r->head->query, p->parameter);
+        if (!raw.len || !path_decode(r->arena, raw, &value)) {
+            return STR_NONE;
+        }
+        r->key_parameter = str_of(p->parameter);
+        return value;
+    }
+    value = exchange_header(r->exchange, p->header);
+    if (p->bearer) {
+        value = without_scheme(value);
+    }
+    return value.len ? value : STR_NONE;
+}
+
+static struct str look_all(struct request *r, const struct key_place *places, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct str found = look(r, &places[i]);
+        if (found.ptr) {
+            return found;
+        }
+    }
+    return STR_NONE;
+}
+
+/* A key of ours never goes to a provider, wherever it stood. */
+static bool is_weir_key(struct str s)
+{
+    bool valid;
+    return apikey_is_ours(s, &valid);
+}
+
+static struct str find_key(struct request *r)
+{
+    const struct dialect *d = r->dialect;
+    struct str key = look_all(r, weir_places, sizeof(weir_places) / sizeof(weir_places[0]));
+    struct str own = look_all(r, d->key_places, d->n_key_places);
+    if (!key.ptr) {
+        return own;
+    }
+    if (own.ptr && !is_weir_key(own) && !str_eq(own, key)) {
+        r->client_credential = own;
+    }
+    return key;
+}
+
+static bool reject_key(struct request *r, enum error_code code)
+{
+    char mask[32];
+    struct str key = find_key(r);
+    apikey_mask(key, mask);
+    return error_set(&r->error, code, "%s: %s",
+                     code == ERR_INVALID_KEY    ? "incorrect API key provided"
+                     : code == ERR_KEY_DISABLED ? "API key is disabled"
+                                                : "API key has expired",
+                     mask);
+}
+
+static bool look_up(struct request *r, struct str text)
+{
+    uint8_t hash[32];
+    bool valid = true;
+    if (apikey_is_ours(text, &valid) && !valid) {
+        return reject_key(r, ERR_INVALID_KEY);
+    }
+    apikey_hash(text, hash);
+    const struct snap_key *key = snapshot_key(r->snapshot, hash);
+    if (!key) {
+        return reject_key(r, ERR_INVALID_KEY);
+    }
+    if (key->disabled) {
+        return reject_key(r, ERR_KEY_DISABLED);
+    }
+    if (key->expires_at_ms && (int64_t)(r->started_wall_us / 1000) >= key->expires_at_ms) {
+        return reject_key(r, ERR_KEY_EXPIRED);
+    }
+    r->key = key;
+    if (key->needs_unknown) {
+        return error_set(&r->error, ERR_UPGRADE_REQUIRED,
+                         "this proxy lacks a feature that the key's policy needs");
+    }
+    return true;
+}
+
+enum verdict stage_authenticate(struct request *r)
+{
+    const struct request_policy *policy = r->env->policy;
+    if (!r->snapshot) {
+        (void)error_set(&r->error, ERR_NOT_READY, "no configuration loaded yet");
+        return VERDICT_REJECT;
+    }
+    struct str text = find_key(r);
+    if (!text.ptr && !policy->anonymous) {
+        (void)error_set(&r->error, ERR_MISSING_KEY,
+                        "no API key given: send it as 'Authorization: Bearer KEY'");
+        return VERDICT_REJECT;
+    }
+    if (policy->anonymous) {
+        /* nobody is asked; what the client sent may be its own credential for the provider */
+        r->key = policy->anonymous;
+        if (!r->client_credential.ptr && text.ptr && !is_weir_key(text)) {
+            r->client_credential = text;
+        }
+    } else if (!look_up(r, text)) {
+        return VERDICT_REJECT;
+    }
+    if (atomic_load_explicit(&policy->stale, memory_order_relaxed)) {
+        (void)error_set(&r->error, ERR_STALE, "configuration is older than max_staleness");
+        return VERDICT_REJECT;
+    }
+    return VERDICT_NEXT;
+}

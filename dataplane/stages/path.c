@@ -1,0 +1,124 @@
+/* See path.h. */
+#include "dataplane/stages/path.h"
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool path_decode(struct arena *a, struct str s, struct str *ret)
+{
+    char *out = arena_alloc(a, s.len + 1);
+    size_t n = 0;
+    if (!out) {
+        return false;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        int c = (unsigned char)s.ptr[i];
+        if (c == '%') {
+            if (s.len - i < 3) {
+                return false;
+            }
+            int h = hex_digit(s.ptr[i + 1]), l = hex_digit(s.ptr[i + 2]);
+            if (h < 0 || l < 0) {
+                return false;
+            }
+            c = h << 4 | l;
+            i += 2;
+        }
+        if (c < 0x20 || c == 0x7f) {
+            return false;
+        }
+        out[n++] = (char)c;
+    }
+    out[n] = '\0';
+    *ret = (struct str){out, n};
+    return true;
+}
+
+bool path_is_plain(struct arena *a, struct str s)
+{
+    struct str text;
+    if (!path_decode(a, s, &text)) {
+        return false;
+    }
+    size_t from = 0;
+    for (size_t i = 0; i <= text.len; i++) {
+        if (i < text.len && text.ptr[i] == '\\') {
+            return false;
+        }
+        if (i < text.len && text.ptr[i] != '/') {
+            continue;
+        }
+        struct str segment = str_slice(text, from, i - from);
+        if (str_eqz(segment, ".") || str_eqz(segment, "..")) {
+            return false;
+        }
+        from = i + 1;
+    }
+    return true;
+}
+
+/* Takes the next "name=value" off the query; false at its end. */
+static bool next_parameter(struct str *query, struct str *ret_whole)
+{
+    struct str rest;
+    if (!query->ptr) {
+        return false;
+    }
+    if (str_cut(*query, '&', ret_whole, &rest)) {
+        *query = rest;
+    } else {
+        *ret_whole = *query;
+        *query = STR_NONE;
+    }
+    return true;
+}
+
+static bool is_parameter(struct str whole, const char *name, struct str *ret_value)
+{
+    struct str head, value;
+    if (!str_cut(whole, '=', &head, &value)) {
+        head = whole;
+        value = STR_LIT("");
+    }
+    *ret_value = value;
+    return str_eqz(head, name);
+}
+
+struct str query_value(struct str query, const char *name)
+{
+    struct str whole, value;
+    while (next_parameter(&query, &whole)) {
+        if (is_parameter(whole, name, &value)) {
+            return value;
+        }
+    }
+    return STR_NONE;
+}
+
+bool query_without(struct arena *a, struct str query, const char *name, struct str *ret)
+{
+    char *out = arena_alloc(a, query.len + 1);
+    size_t n = 0;
+    struct str whole, value;
+    if (!out) {
+        return false;
+    }
+    while (next_parameter(&query, &whole)) {
+        if (is_parameter(whole, name, &value)) {
+            continue;
+        }
+        if (n) {
+            out[n++] = '&';
+        }
+        memcpy(out + n, whole.ptr, whole.len);
+        n += whole.len;
+    }
+    *ret = n ? (struct str){out, n} : STR_NONE;
+    return true;
+}

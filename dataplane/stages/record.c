@@ -1,0 +1,106 @@
+/* record: one event per request into the worker's spool, exactly once however it ends, before the
+ * last byte of the answer goes out. A request that nobody was found for (401, malformed before
+ * that) has no tenant and so no event; it is counted. */
+#include "common/base/clock.h"
+#include "common/log.h"
+#include "dataplane/stages/event.h"
+#include "dataplane/stages/stages.h"
+
+static uint64_t us_since(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0;
+}
+
+static struct str code_text(enum error_code code)
+{
+    return code == ERR_NONE ? STR_NONE : str_of(error_code_name(code));
+}
+
+static void event_of_attempt(const struct request *r, const struct attempt *t,
+                             struct event_attempt *ret)
+{
+    *ret = (struct event_attempt){
+        .number = (uint32_t)(t - r->attempts) + 1,
+        .status = (uint32_t)t->status,
+        .provider_id = t->provider->id,
+        .provider = t->provider->name,
+        .model = t->model,
+        .answered_model = t->answered_model,
+        .outcome = t->outcome,
+        .error_code = code_text(t->error),
+        .finish_reason = t->finish_reason,
+        .upstream_request_id = t->upstream_request_id,
+        .started_us = us_since(r->started_ns, t->started_ns),
+        .duration_us = us_since(t->started_ns, t->ended_ns),
+        .first_byte_us = us_since(t->started_ns, t->first_byte_ns),
+        .quantities = t->quantities,
+        .n_quantities = t->n_quantities,
+    };
+}
+
+/* "00-<32 hex>-…": the trace that the client's span belongs to. */
+static struct str trace_of(const struct request *r)
+{
+    struct str value = r->exchange ? exchange_header(r->exchange, "traceparent") : STR_NONE;
+    return value.len >= 55 && value.ptr[2] == '-' && value.ptr[35] == '-' ? str_slice(value, 3, 32)
+                                                                          : STR_NONE;
+}
+
+void event_of_request(const struct request *r, struct event *ret, struct event_attempt *attempts)
+{
+    const struct snap_key *k = r->key;
+    uint64_t now = clock_mono_ns();
+    *ret = (struct event){
+        .id = r->id,
+        .organization_id = k->organization_id,
+        .workspace_id = k->workspace_id,
+        .key_id = k->id,
+        .user_id = k->user_id,
+        .started_us = r->started_wall_us,
+        .duration_us = us_since(r->started_ns, now),
+        .first_byte_us = us_since(r->started_ns, r->first_byte_ns),
+        .endpoint = str_of(request_kind_name(r->kind)),
+        .dialect = str_of(r->dialect->name),
+        .model = r->model,
+        .stream = r->stream,
+        .status = (uint32_t)r->status,
+        .outcome = r->outcome,
+        .error_code = code_text(r->error.code),
+        .config_version = snapshot_version(r->snapshot),
+        .metadata_json = k->metadata_json,
+        .trace_id = trace_of(r),
+        .attempts = attempts,
+        .n_attempts = r->n_attempts,
+    };
+    for (unsigned i = 0; i < r->n_attempts; i++) {
+        event_of_attempt(r, &r->attempts[i], &attempts[i]);
+    }
+}
+
+void stage_record(struct request *r)
+{
+    struct buffer *out = &r->env->record;
+    struct event e;
+    struct event_attempt attempts[REQUEST_MAX_ATTEMPTS];
+    struct error err = ERROR_INIT;
+    if (r->recorded) {
+        return;
+    }
+    r->recorded = true;
+    if (!r->key) {
+        return;
+    }
+    event_of_request(r, &e, attempts);
+    buffer_clear(out);
+    if (!event_write(&e, out) ||
+        !spool_append_event(r->env->spool, &r->id, buffer_str(out), &err)) {
+        /* Only a request that opened nothing can meet a full spool here: nothing was sent, so
+         * nothing was spent. */
+        counter_add(&r->env->counters->events_refused, 1);
+        log_write(LOG_WARN, "event_refused", "usage event could not be written",
+                  LOG_Z("request", r->id_text),
+                  LOG_Z("error", err.code ? error_text(&err) : "event too large"));
+        return;
+    }
+    counter_add(&r->env->counters->events, 1);
+}
