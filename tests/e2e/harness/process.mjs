@@ -1,0 +1,122 @@
+// A program under test: started with its own log, waited for by condition, and at the end checked for a clean exit and for
+// sanitizer reports, so that every test is a crash test too.
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import net from 'node:net';
+
+export const root = new URL('../../../', import.meta.url).pathname;
+export const build = process.env.WEIR_BUILD || join(root, 'build/dev');
+
+const REPORT = /ERROR: AddressSanitizer|WARNING: ThreadSanitizer|LeakSanitizer|runtime error:|Assertion .* failed|double free|corrupted/;
+
+export async function until(what, condition, timeoutMs = 15000) {
+  const end = Date.now() + timeoutMs;
+  let last;
+  for (;;) {
+    try {
+      last = await condition();
+      if (last) return last;
+    } catch (e) {
+      last = e;
+    }
+    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms for ${what}; last: ${last?.stack || last}`);
+    await new Promise((r) => setTimeout(r, 20));
+  }
+}
+
+export function temporaryFolder(prefix) {
+  const folder = mkdtempSync(join(tmpdir(), `weir-${prefix}-`));
+  chmodSync(folder, 0o755);
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+async function free(port) {
+  return new Promise((resolve) => {
+    const s = net.createServer();
+    s.once('error', () => resolve(false));
+    s.listen(port, '127.0.0.1', () => s.close(() => resolve(true)));
+  });
+}
+
+// A run of `count` free ports below the range that the kernel gives to outgoing connections.
+let nextPort = 12000 + (process.pid % 180) * 100;
+export async function freePorts(count = 1) {
+  for (;;) {
+    const first = nextPort;
+    nextPort = nextPort + count > 31900 ? 12000 : nextPort + count;
+    let ok = true;
+    for (let i = 0; ok && i < count; i++) ok = await free(first + i);
+    if (ok) return first;
+  }
+}
+
+export class Program {
+  constructor(name, command, args, { env = {}, cwd, folder } = {}) {
+    this.name = name;
+    mkdirSync(folder, { recursive: true });
+    this.logPath = join(folder, `${name}-${Date.now()}-${Math.trunc(Math.random() * 1e6)}.log`);
+    const log = createWriteStream(this.logPath);
+    this.child = spawn(command, args, {
+      cwd: cwd || folder,
+      env: {
+        PATH: process.env.PATH,
+        LANG: 'C.UTF-8',
+        ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0:exitcode=99',
+        UBSAN_OPTIONS: 'print_stacktrace=1',
+        LSAN_OPTIONS: `suppressions=${join(root, 'tests/lsan.supp')}:print_suppressions=0`,
+        TSAN_OPTIONS: `suppressions=${join(root, 'tests/tsan.supp')}:second_deadlock_stack=1`,
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout.pipe(log, { end: false });
+    this.child.stderr.pipe(log, { end: false });
+    this.exited = new Promise((resolve) =>
+      this.child.once('close', (code, signal) => {
+        log.end(() => resolve({ code, signal }));
+      }),
+    );
+    this.exited.then((r) => (this.result = r));
+  }
+  get pid() {
+    return this.child.pid;
+  }
+  log() {
+    return readFileSync(this.logPath, 'utf8');
+  }
+  alive() {
+    return this.result === undefined;
+  }
+  async ready(what, condition, timeoutMs = 20000) {
+    await until(`${this.name}: ${what}`, async () => {
+      if (!this.alive()) throw Object.assign(new Error(`${this.name} ended: ${this.log().slice(-2000)}`), { fatal: true });
+      return condition();
+    }, timeoutMs).catch((e) => {
+      throw new Error(`${e.message}\n--- log of ${this.name} ---\n${this.log().slice(-3000)}`);
+    });
+  }
+  signal(name) {
+    if (this.alive()) this.child.kill(name);
+  }
+  async kill() {
+    this.signal('SIGKILL');
+    await this.exited;
+    this.checkLog();
+  }
+  // SIGTERM, then a clean exit within the time.
+  async stop(timeoutMs = 30000) {
+    if (this.alive()) this.signal('SIGTERM');
+    const timer = setTimeout(() => this.signal('SIGKILL'), timeoutMs);
+    const { code, signal } = await this.exited;
+    clearTimeout(timer);
+    this.checkLog();
+    if (code !== 0) throw new Error(`${this.name} ended with ${code ?? signal}\n${this.log().slice(-3000)}`);
+  }
+  checkLog() {
+    const log = this.log();
+    const hit = REPORT.exec(log);
+    if (hit) throw new Error(`${this.name} reported:\n${log.slice(Math.max(0, hit.index - 200), hit.index + 5000)}`);
+  }
+}

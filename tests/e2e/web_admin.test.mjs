@@ -1,0 +1,189 @@
+// The web admin in a browser, under a base path of its own: sign in, see the data plane, make a key, use it, see the request.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { fakeProvider } from './harness/fake_provider.mjs';
+import { bootstrap, configure, startControl, startProxy } from './harness/planes.mjs';
+import { sharedDatabase } from './harness/postgres.mjs';
+import { root, temporaryFolder, until } from './harness/process.mjs';
+
+const BASE = process.env.WEIR_TEST_BASE_PATH || '/weir/';
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync'];
+
+let admin, browser, control, database, folder, page, provider, proxy;
+const complaints = []; // what the browser's console said, and what the content security policy refused
+
+async function openBrowser() {
+  folder = temporaryFolder('chromium');
+  browser = await chromium.launchPersistentContext(folder.folder, { executablePath: '/usr/bin/chromium', args: FLAGS });
+  await browser.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: new URL(control.url).origin });
+  await browser.exposeBinding('reportRefusal', (_, what) => complaints.push(what));
+  await browser.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (e) => window.reportRefusal(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}`));
+  });
+  page = browser.pages()[0] ?? (await browser.newPage());
+  page.setDefaultTimeout(20000);
+  page.on('console', (m) => ['error', 'warning'].includes(m.type()) && complaints.push(`console: ${m.text()} (${m.location().url})`));
+  page.on('pageerror', (e) => complaints.push(`page: ${e.stack}`));
+}
+
+// Calls of the harness go below the base path too; health answers at both.
+function standBelow(control) {
+  control.url += BASE.replace(/\/$/, '');
+  return control;
+}
+
+async function signIn(password) {
+  await page.getByLabel('E-mail').fill(admin.email);
+  await page.getByRole('textbox', { name: 'Password' }).fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+before(async () => {
+  assert.ok(existsSync(join(root, 'web-admin/dist/index.html')), 'web-admin/dist is not built');
+  database = await sharedDatabase();
+  admin = bootstrap(database);
+  control = standBelow(await startControl(database, { args: ['--web-admin-folder', join(root, 'web-admin/dist'), '--base-path', BASE.replace(/(.)\/$/, '$1')] }));
+  control.token = admin.admin_token;
+  proxy = await startProxy(control);
+  provider = await fakeProvider();
+  await configure(control, provider.url, [proxy]);
+  await openBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  folder?.remove();
+  await proxy?.end();
+  await control?.end();
+  await provider?.close();
+  await database?.drop();
+});
+
+test('a stranger gets the sign-in page for every address, and no data', async () => {
+  await page.goto(`${control.url}/keys`);
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  assert.equal(new URL(page.url()).pathname, `${BASE}sign-in`);
+  assert.equal(await page.getByRole('table').count(), 0);
+});
+
+test('a wrong password is told as such', async () => {
+  const before = complaints.length;
+  await signIn('not the password');
+  await page.getByRole('alert').getByText('That did not match').waitFor();
+  // the browser itself notes every answer of 401 in its console
+  const noted = complaints.splice(before);
+  assert.ok(noted.every((line) => /401/.test(line)), noted.join('\n'));
+});
+
+test('the administrator signs in and comes to where they wanted to go', async () => {
+  await signIn(admin.password);
+  await page.getByRole('heading', { name: 'Virtual keys' }).waitFor();
+  assert.equal(new URL(page.url()).pathname, `${BASE}keys`);
+});
+
+test('home shows the data plane connected and up to date', async () => {
+  await page.getByRole('link', { name: 'Home' }).click();
+  const row = page.getByRole('table', { name: 'Data planes' }).getByRole('row').filter({ hasText: proxy.planeName });
+  await row.getByText('Connected').waitFor();
+  await row.getByText('Up to date').waitFor();
+});
+
+let secret;
+
+test('a new key is shown once, can be copied, and works', async () => {
+  await page.getByRole('link', { name: 'Virtual keys' }).click();
+  await page.getByRole('button', { name: 'Create key' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('from-the-browser');
+  await page.keyboard.press('Enter');
+  await dialog.getByRole('button', { name: 'Copy secret' }).click();
+  await dialog.getByText('Copied').waitFor();
+  secret = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(secret, /^wr_live_/);
+  assert.equal(await dialog.getByLabel('Secret', { exact: true }).textContent(), secret);
+  assert.ok((await dialog.getByLabel('Try it').textContent()).includes(`Bearer ${secret}`));
+  const answer = await until('the proxy takes the key', async () => {
+    const r = await proxy.chat(secret, { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] });
+    return r.status === 200 && (await r.json());
+  }, 5000);
+  assert.equal(answer.choices[0].message.content, 'Hello from fake');
+  await dialog.getByRole('button', { name: 'I have stored it' }).click();
+  await dialog.waitFor({ state: 'detached' });
+});
+
+test('the request appears on Home by itself', async () => {
+  await page.getByRole('link', { name: 'Home' }).click();
+  const row = page.getByRole('table', { name: 'Last requests' }).getByRole('row').filter({ hasText: 'from-the-browser' }).filter({ hasText: '200' });
+  await row.first().waitFor();
+  const cells = await row.first().getByRole('cell').allTextContents();
+  const [, key, model, name, status, outcome, tokensIn, tokensOut, duration] = cells.map((text) => text.trim());
+  assert.deepEqual([key, model, name, status, outcome, tokensIn, tokensOut], ['from-the-browser', 'gpt-4o', 'openai', '200', 'Answered', '9', '12']);
+  assert.match(duration, /^[\d.]+ (µs|ms|s)$/);
+});
+
+test('after a reload the secret is nowhere', async () => {
+  await page.getByRole('link', { name: 'Virtual keys' }).click();
+  const list = page.getByRole('table', { name: 'Virtual keys' });
+  await list.getByRole('row').filter({ hasText: 'from-the-browser' }).waitFor();
+  await page.reload();
+  await list.getByRole('row').filter({ hasText: 'from-the-browser' }).waitFor();
+  assert.equal(await page.getByRole('dialog').count(), 0);
+  const kept = await page.evaluate(() => document.documentElement.outerHTML + JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert.ok(!kept.includes(secret));
+});
+
+test('a provider is tested from a data plane', async () => {
+  await page.getByRole('link', { name: 'Providers' }).click();
+  await page.getByRole('button', { name: 'Test openai' }).click();
+  await page.getByText(/Answered in \d+ ms, 1 model/).waitFor();
+});
+
+test('a token for a new data plane is shown once, with its command', async () => {
+  await page.getByRole('link', { name: 'Data planes', exact: true }).click();
+  await page.getByRole('button', { name: 'Add data plane' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Make an enrolment token' }).click();
+  const command = await dialog.getByLabel('On the new machine').textContent();
+  assert.match(command, /^weir-proxy --enrol wr_enr_\S+ --control [^\s:]+:\d+$/);
+  await page.getByRole('button', { name: 'Close', exact: true }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+});
+
+test('a key is revoked by keyboard alone, and refused', async () => {
+  await page.goto(`${control.url}/keys`);
+  const revoke = page.getByRole('button', { name: 'Revoke from-the-browser' });
+  await revoke.focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').getByText('Revoke “from-the-browser”?').waitFor();
+  await until('Cancel has the focus', () => page.evaluate(() => document.activeElement?.textContent === 'Cancel'));
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await revoke.waitFor({ state: 'detached' });
+  await until('the proxy refuses it', async () => (await proxy.chat(secret, { model: 'gpt-4o', messages: [] })).status === 401, 5000);
+});
+
+test('pages fit a screen of 360 pixels', async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const path of ['', 'keys', 'providers', 'data-planes']) {
+    await page.goto(`${control.url}/${path}`);
+    await page.getByRole('table').first().getByRole('row').nth(1).waitFor();
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, path);
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+test('signing out ends the session', async () => {
+  await page.getByRole('button', { name: admin.email }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await page.goto(`${control.url}/providers`);
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+});
+
+test('the browser had nothing to complain of: no error, no warning, no breach of the policy', () => {
+  assert.deepEqual(complaints, []);
+});
