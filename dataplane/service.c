@@ -22,6 +22,7 @@
 
 #define UPKEEP_MS 500
 #define DRAIN_POLL_MS 20
+#define HAND_OVER_LEAST_MS 500
 
 /* ---- parts, in the order in which they start ---- */
 
@@ -314,20 +315,32 @@ int service_run(struct service *s)
     return 0;
 }
 
+/* The drain timeout is for answers and for the hand-over of their events together; what cannot be
+ * handed over now waits on disk. */
+static unsigned hand_over_time(const struct service *s)
+{
+    uint64_t now = clock_mono_ms();
+    if (s->hurry || s->drain_until_ms <= now) {
+        return HAND_OVER_LEAST_MS;
+    }
+    uint64_t left = s->drain_until_ms - now;
+    return (unsigned)(left > HAND_OVER_LEAST_MS ? left : HAND_OVER_LEAST_MS);
+}
+
 void service_free(struct service *s)
 {
     if (!s) {
         return;
     }
-    unsigned drain_ms = (unsigned)s->options.drain_timeout_ms;
     ops_free(s->ops);
     for (unsigned i = 0; s->workers && i < s->n_workers; i++) {
         worker_stop(s->workers[i]);
     }
+    unsigned hand_over_ms = hand_over_time(s);
     if (s->bridge) {
-        bridge_stop(s->bridge, s->hurry ? 0 : drain_ms);
+        bridge_stop(s->bridge, hand_over_ms);
     }
-    sink_file_stop(s->sink, s->hurry ? 1000 : drain_ms);
+    sink_file_stop(s->sink, hand_over_ms);
     commands_free(s->commands);
     for (unsigned i = 0; s->workers && i < s->n_workers; i++) {
         worker_free(s->workers[i]);

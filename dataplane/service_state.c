@@ -107,13 +107,22 @@ static void reload_tls(struct service *s)
     log_write(LOG_INFO, "tls_loaded", "certificate and key are loaded");
 }
 
+/* The place is told as compilers do, so that an editor can jump there. */
+static void log_refusal(const char *file, const struct error *err)
+{
+    char where[512];
+    (void)snprintf(where, sizeof(where), "%s:%d:%d: %s", file, err->line, err->column,
+                   error_text(err));
+    log_write(LOG_ERROR, "config_refused", "configuration refused, the old one goes on",
+              LOG_Z("file", file), LOG_I("line", err->line), LOG_I("column", err->column),
+              LOG_Z("error", where));
+}
+
 void service_reload(struct service *s)
 {
     struct error err = ERROR_INIT;
     if (s->options.config && !service_load_config(s, &err)) {
-        log_write(LOG_ERROR, "config_refused", "configuration refused, the old one goes on",
-                  LOG_Z("file", s->options.config), LOG_I("line", err.line),
-                  LOG_I("column", err.column), LOG_Z("error", error_text(&err)));
+        log_refusal(s->options.config, &err);
     }
     if (s->server_tls) {
         reload_tls(s);

@@ -2,6 +2,17 @@
  * link_server.c and link_client.c. */
 #include "proto/link_internal.h"
 
+#include <pthread.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/log.h"
+
+#define QUIET_MS 30
+#define QUIET_WAIT_MS 200
+#define CLOSE_WAIT_MS 3000
+
 bool link_fail(struct error *err, const char *what, const char *url, int rv)
 {
     return error_set(err, ERR_INTERNAL, "%s \"%s\": %s", what, url, nng_strerror(rv));
@@ -43,4 +54,78 @@ nng_msg *link_message_of(struct str s)
 struct str link_message_str(nng_msg *m)
 {
     return (struct str){nng_msg_body(m), nng_msg_len(m)};
+}
+
+void link_wait_quiet(atomic_ullong *last_ms)
+{
+    uint64_t give_up = clock_mono_ms() + QUIET_WAIT_MS, now;
+    while ((now = clock_mono_ms()) < give_up && now < atomic_load(last_ms) + QUIET_MS) {
+        const struct timespec t = {.tv_nsec = 5000000};
+        (void)nanosleep(&t, NULL);
+    }
+}
+
+/* Shared by who closes and who waits for it; freed by the last of the two. */
+struct closing {
+    pthread_mutex_t lock;
+    pthread_cond_t done_cond;
+    nng_socket socket;
+    bool done;
+    unsigned refs;
+};
+
+static void closing_leave(struct closing *c)
+{
+    bool last = --c->refs == 0;
+    pthread_mutex_unlock(&c->lock);
+    if (last) {
+        pthread_cond_destroy(&c->done_cond);
+        pthread_mutex_destroy(&c->lock);
+        mem_free(c);
+    }
+}
+
+static void *closing_run(void *arg)
+{
+    struct closing *c = arg;
+    nng_close(c->socket);
+    pthread_mutex_lock(&c->lock);
+    c->done = true;
+    pthread_cond_signal(&c->done_cond);
+    closing_leave(c);
+    return NULL;
+}
+
+bool link_close_socket(nng_socket s)
+{
+    pthread_t thread;
+    pthread_condattr_t attr;
+    struct timespec until;
+    struct closing *c = mem_alloc(sizeof(*c));
+    c->socket = s;
+    c->refs = 2;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->done_cond, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pthread_create(&thread, NULL, closing_run, c) != 0) {
+        c->refs = 1;
+        (void)closing_run(c);
+        return true;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += CLOSE_WAIT_MS / 1000;
+    pthread_mutex_lock(&c->lock);
+    while (!c->done && pthread_cond_timedwait(&c->done_cond, &c->lock, &until) == 0) {
+    }
+    bool done = c->done;
+    closing_leave(c);
+    if (done) {
+        (void)pthread_join(thread, NULL);
+    } else {
+        (void)pthread_detach(thread);
+        log_write(LOG_WARN, "link_not_closed", "NNG does not end a socket; it is given up");
+    }
+    return done;
 }

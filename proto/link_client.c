@@ -31,7 +31,10 @@ struct link_req {
     pthread_mutex_t lock; /* over the fields below */
     struct req_call **calls;
     unsigned n_calls, max_calls;
+    unsigned under_way; /* calls whose callback has not returned */
+    pthread_cond_t idle;
     bool closing;
+    atomic_ullong last_ms; /* something came */
 };
 
 struct link_sub {
@@ -39,6 +42,9 @@ struct link_sub {
     nng_aio *aio;
     link_message_fn on_message;
     void *arg;
+    pthread_mutex_t lock; /* over closing */
+    bool closing;
+    atomic_ullong last_ms; /* something came */
 };
 
 static bool dial(nng_socket s, const char *url, const struct link_tls *tls, struct error *err)
@@ -98,14 +104,21 @@ static void call_finish(struct req_call *c, enum link_result result, nng_msg *re
 {
     link_reply_fn fn = c->on_reply;
     void *arg = c->arg;
-    pthread_mutex_lock(&c->req->lock);
-    if (c->req->closing && result != LINK_OK) {
+    struct link_req *r = c->req;
+    atomic_store(&r->last_ms, clock_mono_ms());
+    pthread_mutex_lock(&r->lock);
+    if (r->closing && result != LINK_OK) {
         result = LINK_CLOSED;
     }
     c->busy = false;
-    pthread_mutex_unlock(&c->req->lock);
+    pthread_mutex_unlock(&r->lock);
     fn(arg, result, reply ? link_message_str(reply) : STR_NONE);
     nng_msg_free(reply);
+    pthread_mutex_lock(&r->lock);
+    if (--r->under_way == 0) {
+        pthread_cond_broadcast(&r->idle);
+    }
+    pthread_mutex_unlock(&r->lock);
 }
 
 static int time_left(const struct req_call *c)
@@ -175,6 +188,7 @@ bool link_send(struct link_req *r, struct str message, unsigned timeout_ms, link
     struct req_call *c = r->closing ? NULL : free_call(r);
     if (c) {
         c->busy = true;
+        r->under_way++;
         c->cancelled = c->receiving = false;
         c->on_reply = on_reply;
         c->arg = arg;
@@ -256,6 +270,7 @@ struct link_req *link_req(const char *url, const struct link_tls *tls, unsigned 
     r->max_calls = max_calls ? max_calls : 1;
     r->calls = mem_alloc(r->max_calls * sizeof(struct req_call *));
     pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->idle, NULL);
     int rv = nng_req0_open(&r->socket);
     if (rv != 0) {
         (void)link_fail(err, "cannot open a socket for", url, rv);
@@ -275,6 +290,7 @@ struct link_req *link_req(const char *url, const struct link_tls *tls, unsigned 
 failed_open:
     nng_close(r->socket);
 failed:
+    pthread_cond_destroy(&r->idle);
     pthread_mutex_destroy(&r->lock);
     mem_free(r->calls);
     mem_free(r);
@@ -293,18 +309,32 @@ void link_req_close(struct link_req *r)
     }
     pthread_mutex_lock(&r->lock);
     r->closing = true;
+    for (unsigned i = 0; i < r->n_calls; i++) {
+        if (r->calls[i]->busy) {
+            r->calls[i]->cancelled = true;
+            nng_aio_abort(r->calls[i]->aio, NNG_ECANCELED);
+        }
+    }
+    while (r->under_way > 0) {
+        pthread_cond_wait(&r->idle, &r->lock);
+    }
     pthread_mutex_unlock(&r->lock);
-    nng_close(r->socket);
     for (unsigned i = 0; i < r->n_calls; i++) {
         nng_aio_stop(r->calls[i]->aio);
     }
+    link_wait_quiet(&r->last_ms);
+    bool closed = link_close_socket(r->socket);
     for (unsigned i = 0; i < r->n_calls; i++) {
         nng_aio_free(r->calls[i]->aio);
         mem_free(r->calls[i]);
     }
-    pthread_mutex_destroy(&r->lock);
     mem_free(r->calls);
-    mem_free(r);
+    r->calls = NULL;
+    if (closed) { /* else on_pipe may still come */
+        pthread_cond_destroy(&r->idle);
+        pthread_mutex_destroy(&r->lock);
+        mem_free(r);
+    }
 }
 
 /* ---- client: announcements ---- */
@@ -321,8 +351,13 @@ static void on_announced(void *arg)
         nng_aio_set_msg(s->aio, NULL);
         s->on_message(s->arg, link_message_str(m));
         nng_msg_free(m);
+        atomic_store(&s->last_ms, clock_mono_ms());
     }
-    nng_recv_aio(s->socket, s->aio);
+    pthread_mutex_lock(&s->lock);
+    if (!s->closing) {
+        nng_recv_aio(s->socket, s->aio);
+    }
+    pthread_mutex_unlock(&s->lock);
 }
 
 struct link_sub *link_sub(const char *url, const struct link_tls *tls, link_message_fn on_message,
@@ -331,6 +366,7 @@ struct link_sub *link_sub(const char *url, const struct link_tls *tls, link_mess
     struct link_sub *s = mem_alloc(sizeof(*s));
     s->on_message = on_message;
     s->arg = arg;
+    pthread_mutex_init(&s->lock, NULL);
     int rv = nng_sub0_open(&s->socket);
     if (rv != 0) {
         (void)link_fail(err, "cannot open a socket for", url, rv);
@@ -357,10 +393,16 @@ failed:
 
 void link_sub_close(struct link_sub *s)
 {
-    if (s) {
-        nng_close(s->socket);
-        nng_aio_stop(s->aio);
-        nng_aio_free(s->aio);
-        mem_free(s);
+    if (!s) {
+        return;
     }
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    pthread_mutex_unlock(&s->lock);
+    nng_aio_stop(s->aio);
+    link_wait_quiet(&s->last_ms);
+    (void)link_close_socket(s->socket); /* nothing below is known to NNG any more */
+    nng_aio_free(s->aio);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s);
 }

@@ -6,6 +6,8 @@
 #ifndef PROTO_LINK_INTERNAL_H
 #define PROTO_LINK_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
 
@@ -22,5 +24,12 @@ bool link_tls_config(const struct link_tls *tls, bool server, nng_tls_config **r
 nng_msg *link_message_of(struct str s);
 /* The message's bytes, as long as it lives. */
 struct str link_message_str(nng_msg *m);
+/* Waits, a fifth of a second at most, until nothing came for a while: *last_ms is when something
+ * came last. NNG 1.5 can lose the end of a TLS connection that is closed just while a message comes
+ * in (its own issue 1543), and then never ends the socket. */
+void link_wait_quiet(atomic_ullong *last_ms);
+/* Closes the socket, on a thread of its own because of the above. False: it did not end within 3 s
+ * and is given up, so whatever NNG may still call must stay allocated. */
+bool link_close_socket(nng_socket s);
 
 #endif

@@ -7,6 +7,7 @@
 #include <nng/protocol/pubsub0/pub.h>
 #include <nng/protocol/reqrep0/rep.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 #define RECEIVERS_AT_START 4
@@ -27,6 +28,7 @@ struct link_server {
     struct link_call **calls;
     unsigned n_calls, max_calls, receiving;
     bool closing;
+    atomic_ullong last_ms; /* something came */
 };
 
 struct link_pub {
@@ -124,6 +126,7 @@ static void on_received(void *arg)
         receive_again(c);
         return;
     }
+    atomic_store(&s->last_ms, clock_mono_ms());
     c->in = nng_aio_get_msg(c->recv);
     nng_aio_set_msg(c->recv, NULL);
     s->on_request(s->arg, c, link_message_str(c->in));
@@ -215,13 +218,15 @@ void link_server_close(struct link_server *s)
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     pthread_mutex_unlock(&s->lock);
-    nng_close(s->socket);
     for (unsigned i = 0; i < s->n_calls; i++) {
         nng_aio_stop(s->calls[i]->recv);
         nng_aio_stop(s->calls[i]->send);
     }
+    link_wait_quiet(&s->last_ms);
+    (void)link_close_socket(s->socket); /* nothing below is known to NNG any more */
     for (unsigned i = 0; i < s->n_calls; i++) {
         struct link_call *c = s->calls[i];
+        nng_msg_free(nng_aio_get_msg(c->send)); /* a reply that came too late */
         nng_aio_free(c->recv);
         nng_aio_free(c->send);
         nng_msg_free(c->in);
@@ -268,7 +273,7 @@ void link_publish(struct link_pub *p, struct str message)
 void link_pub_close(struct link_pub *p)
 {
     if (p) {
-        nng_close(p->socket);
+        (void)link_close_socket(p->socket);
         mem_free(p);
     }
 }

@@ -88,15 +88,10 @@ bool audit_list_call(struct call *c, struct error *err)
     if (!audit_list(c->tx, &q, c->arena, &list, &n, err)) {
         return false;
     }
-    bool more = n > page.limit;
-    n = more ? page.limit : n;
-    json_object_begin(&c->json);
-    json_name(&c->json, "data");
-    json_array_begin(&c->json);
+    bool more = page_begin(&c->json, &page, &n);
     for (size_t i = 0; i < n; i++) {
         show(&c->json, &list[i]);
     }
-    json_array_end(&c->json);
-    page_end(&c->json, more, n > 0 ? &list[n - 1].id : &page.after);
+    page_end(&c->json, more, n > 0 ? &list[n - 1].id : NULL);
     return true;
 }

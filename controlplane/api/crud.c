@@ -73,19 +73,14 @@ bool crud_list(struct call *c, struct error *err)
     if (!object_list(c->tx, res->table, &q, c->arena, &rows, &n, err)) {
         return false;
     }
-    bool more = n > page.limit;
-    n = more ? page.limit : n;
+    bool more = page_begin(&c->json, &page, &n);
     if (res->load && !res->load(c, rows, n, &loaded, err)) {
         return false;
     }
-    json_object_begin(&c->json);
-    json_name(&c->json, "data");
-    json_array_begin(&c->json);
     for (size_t i = 0; i < n; i++) {
         resource_show_loaded(c, res, &rows[i], loaded, STR_NONE, &c->json);
     }
-    json_array_end(&c->json);
-    page_end(&c->json, more, n > 0 ? &rows[n - 1].v[0].uuid : &page.after);
+    page_end(&c->json, more, n > 0 ? &rows[n - 1].v[0].uuid : NULL);
     return true;
 }
 

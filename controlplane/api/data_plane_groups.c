@@ -99,12 +99,9 @@ static bool removing(struct change *ch, struct error *err)
 static bool load(struct call *c, const struct object *rows, size_t n, void **ret, struct error *err)
 {
     struct serves *s = arena_zalloc(c->arena, sizeof *s);
-    struct uuid *ids = arena_alloc(c->arena, (n + 1) * sizeof *ids);
+    struct uuid *ids = object_ids(rows, n, GROUP_ID, c->arena);
     if (!s || !ids) {
         return error_set(err, ERR_OVERLOADED, "%s", "");
-    }
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = rows[i].v[GROUP_ID].uuid;
     }
     *ret = s;
     return group_serves_list(c->tx, ids, n, c->arena, &s->list, &s->n, err);

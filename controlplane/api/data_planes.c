@@ -81,16 +81,11 @@ bool data_plane_list_call(struct call *c, struct error *err)
         !data_plane_list(c->tx, &q, c->arena, &list, &n, err)) {
         return false;
     }
-    bool more = n > page.limit;
-    n = more ? page.limit : n;
-    json_object_begin(&c->json);
-    json_name(&c->json, "data");
-    json_array_begin(&c->json);
+    bool more = page_begin(&c->json, &page, &n);
     for (size_t i = 0; i < n; i++) {
         data_plane_show(&c->json, &list[i], version);
     }
-    json_array_end(&c->json);
-    page_end(&c->json, more, n > 0 ? &list[n - 1].id : &page.after);
+    page_end(&c->json, more, n > 0 ? &list[n - 1].id : NULL);
     return true;
 }
 
@@ -155,11 +150,7 @@ bool enrolment_list_call(struct call *c, struct error *err)
                               &list, &n, err)) {
         return false;
     }
-    bool more = n > page.limit;
-    n = more ? page.limit : n;
-    json_object_begin(&c->json);
-    json_name(&c->json, "data");
-    json_array_begin(&c->json);
+    bool more = page_begin(&c->json, &page, &n);
     for (size_t i = 0; i < n; i++) {
         json_object_begin(&c->json);
         reply_put_id(&c->json, "id", "enr", &list[i].id);
@@ -172,8 +163,7 @@ bool enrolment_list_call(struct call *c, struct error *err)
         reply_put_id(&c->json, "used_by", "dp", &list[i].used_by);
         json_object_end(&c->json);
     }
-    json_array_end(&c->json);
-    page_end(&c->json, more, n > 0 ? &list[n - 1].id : &page.after);
+    page_end(&c->json, more, n > 0 ? &list[n - 1].id : NULL);
     return true;
 }
 

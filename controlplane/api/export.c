@@ -98,10 +98,7 @@ static bool put_section(struct call *c, const struct manifest_scope *scope, unsi
         return false;
     }
     if (section == MANIFEST_MODELS) {
-        struct uuid *ids = arena_alloc(c->arena, (n + 1) * sizeof *ids);
-        for (size_t i = 0; ids && i < n; i++) {
-            ids[i] = rows[i].v[MODEL_ID].uuid;
-        }
+        struct uuid *ids = object_ids(rows, n, MODEL_ID, c->arena);
         if (!ids || !model_targets(c->tx, ids, n, c->arena, &targets, &n_targets, err)) {
             return ids ? false : error_set(err, ERR_OVERLOADED, "%s", "");
         }

@@ -147,12 +147,9 @@ struct people {
 static bool load(struct call *c, const struct object *rows, size_t n, void **ret, struct error *err)
 {
     struct people *p = arena_zalloc(c->arena, sizeof *p);
-    struct uuid *ids = arena_alloc(c->arena, (n + 1) * sizeof *ids);
+    struct uuid *ids = object_ids(rows, n, MEMBERSHIP_USER_ID, c->arena);
     if (!p || !ids) {
         return error_set(err, ERR_OVERLOADED, "%s", "");
-    }
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = rows[i].v[MEMBERSHIP_USER_ID].uuid;
     }
     struct object_query q = {.only_workspaces = true, .workspaces = ids, .n_workspaces = n};
     *ret = p;

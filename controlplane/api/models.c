@@ -172,12 +172,9 @@ static bool stored(struct change *ch, struct error *err)
 static bool load(struct call *c, const struct object *rows, size_t n, void **ret, struct error *err)
 {
     struct targets *t = arena_zalloc(c->arena, sizeof *t);
-    struct uuid *ids = arena_alloc(c->arena, (n + 1) * sizeof *ids);
+    struct uuid *ids = object_ids(rows, n, MODEL_ID, c->arena);
     if (!t || !ids) {
         return error_set(err, ERR_OVERLOADED, "%s", "");
-    }
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = rows[i].v[MODEL_ID].uuid;
     }
     *ret = t;
     return model_targets(c->tx, ids, n, c->arena, &t->list, &t->n, err);

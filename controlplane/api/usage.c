@@ -180,19 +180,14 @@ bool event_list_call(struct call *c, struct error *err)
     if (!usage_event_list(c->tx, &q, c->arena, &list, &n, err)) {
         return false;
     }
-    bool more = n > page.limit;
-    n = more ? page.limit : n;
+    bool more = page_begin(&c->json, &page, &n);
     if (!load(c, list, n, &l, err)) {
         return false;
     }
-    json_object_begin(&c->json);
-    json_name(&c->json, "data");
-    json_array_begin(&c->json);
     for (size_t i = 0; i < n; i++) {
         show_event(&c->json, &l, &list[i]);
     }
-    json_array_end(&c->json);
-    page_end(&c->json, more, n > 0 ? &list[n - 1].id : &page.after);
+    page_end(&c->json, more, n > 0 ? &list[n - 1].id : NULL);
     return true;
 }
 

@@ -78,6 +78,11 @@ static void on_notify(void *arg, struct str name, struct str payload)
         command_notified(c, payload);
     } else if (str_eqz(name, "weir_plane") && uuid_parse(payload, &plane)) {
         sessions_end_plane(c, &plane);
+    } else if (str_eqz(name, "weir_instance")) {
+        pthread_mutex_lock(&c->lock);
+        c->beat_now = true; /* the proxies shall know of it before they need it */
+        pthread_cond_signal(&c->books_wake);
+        pthread_mutex_unlock(&c->lock);
     }
 }
 

@@ -109,6 +109,7 @@ struct channel {
     pthread_mutex_t lock;
     pthread_cond_t pump_wake;  /* monotonic clock */
     pthread_cond_t books_wake; /* monotonic clock */
+    bool beat_now;             /* under lock: another instance came or went */
     pthread_cond_t command_done;
     struct list sessions;
     unsigned n_sessions;

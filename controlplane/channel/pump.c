@@ -280,6 +280,8 @@ static void *books_run(void *arg)
     uint64_t beat = clock_mono_ms() + CHANNEL_BEAT_MS, alive = 0, prepare = 0;
     pthread_mutex_lock(&c->lock);
     while (!c->stopping) {
+        beat = c->beat_now ? 0 : beat;
+        c->beat_now = false;
         pthread_mutex_unlock(&c->lock);
         uint64_t now = clock_mono_ms();
         struct error err = ERROR_INIT;
@@ -302,7 +304,7 @@ static void *books_run(void *arg)
             prepare = now + (usage_prepare(c->config.pool, &err) ? PREPARE_MS : 60000);
         }
         pthread_mutex_lock(&c->lock);
-        if (!c->stopping) {
+        if (!c->stopping && !c->beat_now) {
             wait_on(&c->books_wake, &c->lock, clock_mono_ms() + BOOKS_TURN_MS);
         }
     }

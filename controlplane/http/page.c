@@ -31,12 +31,23 @@ bool page_read(const struct http_request *r, struct page *ret, struct error *err
     return true;
 }
 
+bool page_begin(struct json_writer *w, const struct page *p, size_t *n)
+{
+    bool more = *n > p->limit;
+    *n = more ? p->limit : *n;
+    json_object_begin(w);
+    json_name(w, "data");
+    json_array_begin(w);
+    return more;
+}
+
 void page_end(struct json_writer *w, bool more, const struct uuid *last)
 {
     uint8_t raw[1 + sizeof last->b];
     char text[32];
+    json_array_end(w);
     json_name(w, "next_cursor");
-    if (more) {
+    if (more && last) {
         raw[0] = MARK;
         memcpy(raw + 1, last->b, sizeof last->b);
         (void)crypto_base64url(raw, sizeof raw, text);

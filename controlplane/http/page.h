@@ -15,8 +15,10 @@ struct page {
 
 /* False: ERR_INVALID_FIELD naming limit or cursor. */
 bool page_read(const struct http_request *r, struct page *ret, struct error *err);
-/* Ends the answer begun by json_object_begin and the data array: writes next_cursor. last: id of
- * the last row written. */
+/* Begins the answer, up to its data array. *n: the rows found, cut to the page's; true when there
+ * are more. */
+bool page_begin(struct json_writer *w, const struct page *p, size_t *n);
+/* Ends it with next_cursor. last: id of the last row written (NULL when none was). */
 void page_end(struct json_writer *w, bool more, const struct uuid *last);
 
 #endif

@@ -191,14 +191,18 @@ static bool check_permission(struct call *c, struct error *err)
            error_set(err, ERR_FORBIDDEN, "this needs the permission %s", permission_name(p));
 }
 
+static bool grant_reaches(const struct call *c, const struct grant *g, const struct uuid *workspace)
+{
+    return g->role == ROLE_PLATFORM_ADMIN ||
+           (uuid_eq(&g->organization, &c->organization) &&
+            (uuid_is_nil(&g->workspace) || uuid_eq(&g->workspace, workspace)));
+}
+
 bool call_may(const struct call *c, enum permission p, const struct uuid *workspace)
 {
     for (size_t i = 0; i < c->actor.n_grants; i++) {
         const struct grant *g = &c->actor.grants[i];
-        bool there = g->role == ROLE_PLATFORM_ADMIN ||
-                     (uuid_eq(&g->organization, &c->organization) &&
-                      (uuid_is_nil(&g->workspace) || uuid_eq(&g->workspace, workspace)));
-        if (there && permission_granted(p, g->role)) {
+        if (grant_reaches(c, g, workspace) && permission_granted(p, g->role)) {
             return true;
         }
     }
@@ -209,10 +213,7 @@ bool call_may_grant(const struct call *c, enum role given, const struct uuid *wo
 {
     for (size_t i = 0; i < c->actor.n_grants; i++) {
         const struct grant *g = &c->actor.grants[i];
-        bool there = g->role == ROLE_PLATFORM_ADMIN ||
-                     (uuid_eq(&g->organization, &c->organization) &&
-                      (uuid_is_nil(&g->workspace) || uuid_eq(&g->workspace, workspace)));
-        if (there && role_may_grant(g->role, given)) {
+        if (grant_reaches(c, g, workspace) && role_may_grant(g->role, given)) {
             return true;
         }
     }

@@ -83,7 +83,7 @@ bool call_check_revision(const struct call *c, uint64_t revision, struct error *
 /* Does the actor hold a permission on an object of this workspace (nil: of the whole organization)?
  */
 bool call_may(const struct call *c, enum permission p, const struct uuid *workspace);
-/* The highest role by which the actor may hand out others there. */
+/* May the actor hand out this role there? */
 bool call_may_grant(const struct call *c, enum role given, const struct uuid *workspace);
 
 #endif

@@ -26,7 +26,8 @@ struct watch {
     uint64_t last_ms; /* of the last refresh, 0: never */
 };
 
-static const char *const channels[] = {"weir_config", "weir_plane", "weir_command"};
+static const char *const channels[] = {"weir_config", "weir_plane", "weir_command",
+                                       "weir_instance"};
 
 static void on_notification(void *arg, struct str channel, struct str payload)
 {

@@ -67,14 +67,6 @@ bool group_set_serves(struct tx *t, const struct uuid *group, const struct group
     return true;
 }
 
-bool group_by_name(struct tx *t, struct str name, struct uuid *ret, struct error *err)
-{
-    struct db_rows *rows = NULL;
-    return tx_exec(t, &rows, err, "SELECT id FROM data_plane_groups WHERE lower(name) = lower($1)",
-                   DB_STR(name)) &&
-           object_take_id(rows, ret, err);
-}
-
 bool group_announce(struct tx *t, struct error *err)
 {
     return tx_exec(t, NULL, err,

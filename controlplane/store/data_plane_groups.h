@@ -26,7 +26,5 @@ bool group_set_serves(struct tx *t, const struct uuid *group, const struct group
 /* Wakes those who publish configuration: what a group serves is no entity with a version of its
  * own. On commit. */
 bool group_announce(struct tx *t, struct error *err);
-/* By name; ERR_NOT_FOUND. */
-bool group_by_name(struct tx *t, struct str name, struct uuid *ret, struct error *err);
 
 #endif

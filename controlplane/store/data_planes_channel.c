@@ -255,11 +255,13 @@ bool instances_beat(struct db_pool *p, const struct uuid *id, struct str endpoin
     if (!t) {
         return false;
     }
-    if (!tx_exec(
-            t, NULL, err,
-            "INSERT INTO control_instances (id, endpoints, version) VALUES ($1, $2, $3) "
-            "ON CONFLICT (id) DO UPDATE SET last_seen_at = now(), endpoints = excluded.endpoints",
-            DB_UUID(id), DB_STR(endpoints_json), DB_Z(WEIR_VERSION)) ||
+    /* A new one tells the others (xmax is 0 for a row that was inserted, not updated). */
+    if (!tx_exec(t, NULL, err,
+                 "WITH me AS (INSERT INTO control_instances (id, endpoints, version) "
+                 "VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET last_seen_at = now(), "
+                 "endpoints = excluded.endpoints RETURNING xmax = 0 AS fresh) "
+                 "SELECT pg_notify('weir_instance', $1::text) FROM me WHERE fresh",
+                 DB_UUID(id), DB_STR(endpoints_json), DB_Z(WEIR_VERSION)) ||
         !tx_exec(t, NULL, err,
                  "DELETE FROM control_instances WHERE last_seen_at < now() - interval '1 day'") ||
         !tx_exec(t, &r, err,
@@ -284,5 +286,8 @@ bool instances_beat(struct db_pool *p, const struct uuid *id, struct str endpoin
 
 bool instances_leave(struct db_pool *p, const struct uuid *id, struct error *err)
 {
-    return RUN(p, NULL, err, "DELETE FROM control_instances WHERE id = $1", DB_UUID(id));
+    return RUN(p, NULL, err,
+               "WITH gone AS (DELETE FROM control_instances WHERE id = $1 RETURNING id) "
+               "SELECT pg_notify('weir_instance', id::text) FROM gone",
+               DB_UUID(id));
 }

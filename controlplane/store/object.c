@@ -217,6 +217,15 @@ void object_filter_null(struct object_query *q, int column)
     add_filter(q, column);
 }
 
+struct uuid *object_ids(const struct object *rows, size_t n, int column, struct arena *a)
+{
+    struct uuid *ids = arena_alloc(a, (n + 1) * sizeof *ids);
+    for (size_t i = 0; ids && i < n; i++) {
+        ids[i] = rows[i].v[column].uuid;
+    }
+    return ids;
+}
+
 struct str *object_id_texts(const struct uuid *ids, size_t n, struct arena *a)
 {
     struct str *list = arena_alloc(a, (n + 1) * sizeof *list);

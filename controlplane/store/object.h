@@ -110,6 +110,8 @@ struct object_value object_read(const struct db_rows *r, size_t row, int column,
                                 enum object_type type, struct arena *a);
 /* The id in row 0, column 0; frees rows. ERR_NOT_FOUND when there is no row. */
 bool object_take_id(struct db_rows *rows, struct uuid *ret, struct error *err);
+/* One uuid column of n rows (nil where NULL); NULL when out of room. */
+struct uuid *object_ids(const struct object *rows, size_t n, int column, struct arena *a);
 /* n ids as texts, for `ANY($n::text[]::uuid[])`. */
 struct str *object_id_texts(const struct uuid *ids, size_t n, struct arena *a);
 

@@ -6,10 +6,10 @@
 #include "common/base/mem.h"
 
 #define LEND_MIN 16384u /* smaller requests are cheaper to copy than to lend a block for */
-#define BODY_ALLOC_STEP \
-    1048576u /* memory for a body is taken as it comes, not as it is announced */
-#define BODY_MIN_RATE \
-    256u /* bytes per second over the whole body, after body_timeout_ms of grace */
+/* memory for a body is taken as it comes, not as it is announced */
+#define BODY_ALLOC_STEP 1048576u
+/* bytes per second over the whole body, after body_timeout_ms of grace */
+#define BODY_MIN_RATE 256u
 
 static void dispatch(struct conn *c)
 {

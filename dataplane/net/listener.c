@@ -65,12 +65,15 @@ static void accept_pause(struct listener *s, bool paused)
 
 static bool close_oldest_idle(struct listener *s)
 {
-    struct list *idle = &s->shared.lists[CONN_IDLE];
-    if (list_empty(idle)) {
-        return false;
+    const struct list *idle = &s->shared.lists[CONN_IDLE];
+    for (struct list *n = idle->next; n != idle; n = n->next) {
+        struct conn *c = LIST_ENTRY(n, struct conn, node);
+        if (!c->resuming) { /* else its next request is here already */
+            conn_close(c);
+            return true;
+        }
     }
-    conn_close(LIST_ENTRY(idle->next, struct conn, node));
-    return true;
+    return false;
 }
 
 /* No descriptor is left: an idle connection makes room, else the reserve lets us tell the caller by

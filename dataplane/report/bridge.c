@@ -66,7 +66,7 @@ bool turn_send(struct turn *x, struct link_req *link, unsigned timeout_ms)
 }
 
 bool turn_seal(struct bridge *b, struct turn *x, uint16_t type, const struct uuid *session,
-                   const uint8_t key[static 32], struct str body)
+               const uint8_t key[static 32], struct str body)
 {
     struct envelope e = {.schema = ENVELOPE_SCHEMA,
                          .type = type,
@@ -104,8 +104,8 @@ bool turn_is_idle(struct turn *x)
 }
 
 bool turn_check(const struct bridge *b, const struct turn *x, uint16_t type,
-                    const uint8_t key[static 32], const struct uuid *session, struct envelope *ret,
-                    char code[static 40])
+                const uint8_t key[static 32], const struct uuid *session, struct envelope *ret,
+                char code[static 40])
 {
     static const uint8_t no_key[32];
     (void)b;

@@ -32,11 +32,11 @@ enum turn_state { TURN_IDLE = 0, TURN_SENT, TURN_ARRIVED };
 
 struct turn {
     struct bridge *bridge;
-    enum turn_state state; /* under lock */
-    enum link_result result;   /* under lock, when ARRIVED */
-    struct buffer reply;       /* likewise */
-    struct buffer request;     /* the sealed message, to be sent again as it is */
-    uint64_t sequence;         /* last used */
+    enum turn_state state;   /* under lock */
+    enum link_result result; /* under lock, when ARRIVED */
+    struct buffer reply;     /* likewise */
+    struct buffer request;   /* the sealed message, to be sent again as it is */
+    uint64_t sequence;       /* last used */
     uint64_t sent_ms;
     unsigned tries;
 };
@@ -108,7 +108,7 @@ void bridge_wake(struct bridge *b);
 bool turn_send(struct turn *x, struct link_req *link, unsigned timeout_ms);
 /* Seals body as the next (or, for hello, the first) request of x. */
 bool turn_seal(struct bridge *b, struct turn *x, uint16_t type, const struct uuid *session,
-                   const uint8_t key[static 32], struct str body);
+               const uint8_t key[static 32], struct str body);
 /* Takes what arrived: true when there was something, with the state idle again; then result and
  * reply are the caller's to read. */
 bool turn_take(struct turn *x);
@@ -116,8 +116,8 @@ bool turn_is_idle(struct turn *x);
 /* Checks an answer against its request: HMAC, session, sequence. On an error reply fills code (else
  * ""). */
 bool turn_check(const struct bridge *b, const struct turn *x, uint16_t type,
-                    const uint8_t key[static 32], const struct uuid *session, struct envelope *ret,
-                    char code[static 40]);
+                const uint8_t key[static 32], const struct uuid *session, struct envelope *ret,
+                char code[static 40]);
 /* Ends the session; the next endpoint is tried after a pause, or this one at once. */
 void bridge_lose(struct bridge *b, const char *why, bool same_at_once);
 

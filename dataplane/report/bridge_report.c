@@ -86,7 +86,7 @@ uint64_t report_send(struct bridge *b, uint64_t now_ms)
         b->last_batch_ms = now_ms;
         if (body.failed ||
             !turn_seal(b, &b->report, ENVELOPE_REPORT, &b->session, b->session_key,
-                           buffer_str(&body)) ||
+                       buffer_str(&body)) ||
             !turn_send(&b->report, b->report_link, BRIDGE_REPORT_MS)) {
             report_rewind(b);
             b->report_not_before_ms = now_ms + BRIDGE_BACKOFF_MIN_MS;

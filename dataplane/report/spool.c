@@ -255,8 +255,8 @@ static void count_event(struct spool *s, size_t len)
 
 static void wake_reader(struct spool *s)
 {
-    /* pairs with the exchange in spool_read: whichever of the two comes second sees what the other side did before it,
-     * so either the reader finds the record or this finds that it sleeps */
+    /* pairs with the exchange in spool_read: whichever of the two comes second sees what the other
+     * side did before it, so either the reader finds the record or this finds that it sleeps */
     if (atomic_exchange_explicit(&s->sleeping, false, memory_order_acq_rel) &&
         atomic_load_explicit(&s->wake_set, memory_order_acquire)) {
         s->wake(s->wake_arg);

@@ -69,7 +69,8 @@ bool spool_read(struct spool *s, struct str *ret_record, uint64_t *ret_position)
     }
     spool_tend(s);
     (void)atomic_exchange_explicit(&s->sleeping, true, memory_order_acq_rel);
-    return read_one(s, ret_record, ret_position); /* if it came meanwhile, one wake too many follows */
+    return read_one(s, ret_record,
+                    ret_position); /* if it came meanwhile, one wake too many follows */
 }
 
 /* Counts the events from the acknowledged offset up to `end` as done. */

@@ -56,6 +56,7 @@ struct request_env {
     struct spool *spool;
     struct request_policy *policy;
     struct request_counters *counters;
+    bool spool_refuses;    /* the last open record found no room */
     struct buffer record;  /* scratch: an open or an event on its way to the spool */
     uint64_t random_state; /* for weighted choices; not for secrets */
     struct arena *spare[ENV_SPARE_ARENAS];

@@ -33,6 +33,19 @@ static struct attempt *attempt_new(struct request *r, const struct candidate *c)
     return t;
 }
 
+/* What is wrong with the spool is the operator's business: logged when it begins, not for every
+ * request that it costs. */
+static bool refuse_unaccounted(struct request *r)
+{
+    if (!r->env->spool_refuses) {
+        r->env->spool_refuses = true;
+        log_write(LOG_ERROR, "spool_full", "requests are refused: their usage cannot be recorded",
+                  LOG_Z("error", error_text(&r->error)));
+    }
+    return error_set(&r->error, r->error.code,
+                     "usage cannot be recorded now, so the request was not sent");
+}
+
 static bool open_record(struct request *r)
 {
     struct buffer *out = &r->env->record;
@@ -45,7 +58,11 @@ static bool open_record(struct request *r)
     }
     size_t reserve = EVENT_RESERVE + out->len;
     if (!spool_append_open(r->env->spool, &r->id, buffer_str(out), reserve, &r->error)) {
-        return false;
+        return refuse_unaccounted(r);
+    }
+    if (r->env->spool_refuses) {
+        r->env->spool_refuses = false;
+        log_write(LOG_INFO, "spool_has_room", "requests are accepted again");
     }
     r->opened = true;
     return true;

@@ -1,8 +1,9 @@
 // The command line against a real control plane and a real data plane.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
 import { join } from 'node:path';
 import { fakeProvider } from './harness/fake_provider.mjs';
 import { bootstrap, eventsOf, startControl, startProxy } from './harness/planes.mjs';
@@ -242,6 +243,61 @@ describe('logs and status', () => {
   });
 });
 
+describe('the way to the control plane', () => {
+  // What stands behind an address that is not weir-control's, over TLS with a certificate of a CA that nobody knows.
+  let server, url, certificate, answer;
+
+  before(async () => {
+    const key = join(home.folder, 'tls.key');
+    certificate = join(home.folder, 'tls.crt');
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+      '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', certificate], { stdio: 'pipe' });
+    server = https.createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (req, res) => answer(req, res));
+    await new Promise((r) => server.listen(0, '127.0.0.1', r));
+    url = `https://localhost:${server.address().port}`;
+  });
+  after(() => new Promise((r) => server.close(r)));
+
+  it('a certificate that is not trusted, or is of another name, is refused before the token is sent', async () => {
+    let seen = 0;
+    answer = (req, res) => {
+      seen++;
+      res.end('{"data":[],"next_cursor":null}');
+    };
+    const unknown = await json(['key', 'list'], { env: { WEIR_URL: url } });
+    assert.equal(unknown.code, 1);
+    assert.equal(unknown.json.error.code, 'upstream_tls_failed');
+    assert.match(unknown.err, /localhost.*not trusted/);
+    const otherName = await json(['key', 'list', '--ca-file', certificate], { env: { WEIR_URL: url.replace('localhost', '127.0.0.1') } });
+    assert.equal(otherName.code, 1);
+    assert.equal(otherName.json.error.code, 'upstream_tls_failed');
+    assert.equal(seen, 0);
+    assert.equal((await json(['key', 'list', '--ca-file', certificate], { env: { WEIR_URL: url } })).code, 0);
+    assert.equal(seen, 1);
+  });
+
+  it('a redirect is not followed, and a stranger is told as one', async () => {
+    const env = { WEIR_URL: url, WEIR_CA_FILE: certificate };
+    provider.calls.length = 0;
+    answer = (req, res) => res.writeHead(302, { location: `${provider.url}/stolen` }).end();
+    assert.equal((await json(['status'], { env })).code, 1);
+    assert.equal(provider.calls.length, 0);
+    answer = (req, res) => res.end('<html>');
+    assert.match((await weir(['status'], { env })).err, /not JSON/);
+    answer = (req, res) => res.writeHead(502).end('bad gateway');
+    assert.match((await weir(['status'], { env })).err, /answered 502, and not as weir-control does/);
+    answer = (req, res) => req.socket.destroy();
+    assert.match((await weir(['status'], { env })).err, /closed the connection|TLS/);
+  });
+
+  it('what a server says cannot steer the terminal', async () => {
+    answer = (req, res) => res.writeHead(400).end(JSON.stringify({ error: { code: 'x', message: 'a\u001b[2Jb' } }));
+    const r = await weir(['status'], { env: { WEIR_URL: url, WEIR_CA_FILE: certificate } });
+    assert.match(r.err, /a\?\[2Jb/);
+    assert.ok(!r.err.includes('\u001b'));
+  });
+});
+
 describe('weir login', () => {
   const signedOut = { WEIR_TOKEN: '' };
 
@@ -255,9 +311,13 @@ describe('weir login', () => {
     await must(['login', '--email', admin.email, '--password-file', file], { env: signedOut });
     const profile = join(home.folder, '.config/weir/config.yaml');
     assert.equal(statSync(profile).mode & 0o777, 0o600);
-    const token = /token: "(wr_adm_[0-9A-Za-z]{33})"/.exec(readFileSync(profile, 'utf8'))[1];
+    const tokenOf = () => /token: "(wr_adm_[0-9A-Za-z]{33})"/.exec(readFileSync(profile, 'utf8'))[1];
+    let token = tokenOf();
     assert.ok(!readFileSync(profile, 'utf8').includes(admin.password));
     await must(['key', 'list'], { env: { ...signedOut, WEIR_URL: '' } });
+    await must(['login', '--email', admin.email, '--password-file', file], { env: signedOut });
+    assert.equal((await weir(['key', 'list'], { env: { WEIR_TOKEN: token } })).code, 1, 'a second login revokes the first one\'s token');
+    token = tokenOf();
     const elsewhere = await json(['key', 'list'], { env: { ...signedOut, WEIR_URL: control.url.replace('127.0.0.1', 'localhost') } });
     assert.equal(elsewhere.json.error.code, 'unauthenticated', 'the token is not shown to another address');
     await must(['logout'], { env: signedOut });

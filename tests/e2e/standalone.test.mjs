@@ -53,7 +53,7 @@ test('SIGHUP takes a new file; a broken one is refused with file, line and colum
   assert.equal((await chat('gpt-4o')).status, 404);
   writeFileSync(proxy.file, yaml('renamed').replace('targets: [{provider: openai', 'targets: [{provider: nobody'));
   proxy.program.signal('SIGHUP');
-  await until('the refusal is logged', () => /weir\.yaml:3:\d+/.test(proxy.program.log()));
+  await until('the refusal is logged', () => /"file":"[^"]*weir\.yaml","line":3,"column":\d+/.test(proxy.program.log()));
   assert.equal((await chat('renamed')).status, 200);
   writeFileSync(proxy.file, yaml());
   proxy.program.signal('SIGHUP');

@@ -142,6 +142,21 @@ test('a provider is tested from a data plane', async () => {
   await page.getByText(/Answered in \d+ ms, 1 model/).waitFor();
 });
 
+test('a model is named, served, and deleted', async () => {
+  const served = async () => (await (await fetch(`${proxy.url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } })).json()).data.map((m) => m.id);
+  await page.getByRole('link', { name: 'Models' }).click();
+  await page.getByRole('button', { name: 'Add model' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name', { exact: true }).fill('house-model');
+  await dialog.getByLabel('The provider’s name for it').fill('gpt-4o');
+  await page.keyboard.press('Enter');
+  await page.getByRole('table', { name: 'Models' }).getByRole('row').filter({ hasText: 'house-model' }).getByText('openai/gpt-4o').waitFor();
+  await until('the proxy serves it', async () => (await served()).includes('house-model'), 5000);
+  await page.getByRole('button', { name: 'Delete house-model' }).click();
+  await dialog.getByRole('button', { name: 'Delete model' }).click();
+  await until('the proxy no longer serves it', async () => !(await served()).includes('house-model'), 5000);
+});
+
 test('a token for a new data plane is shown once, with its command', async () => {
   await page.getByRole('link', { name: 'Data planes', exact: true }).click();
   await page.getByRole('button', { name: 'Add data plane' }).first().click();
@@ -168,7 +183,7 @@ test('a key is revoked by keyboard alone, and refused', async () => {
 
 test('pages fit a screen of 360 pixels', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  for (const path of ['', 'keys', 'providers', 'data-planes']) {
+  for (const path of ['', 'keys', 'models', 'providers', 'data-planes']) {
     await page.goto(`${control.url}/${path}`);
     await page.getByRole('table').first().getByRole('row').nth(1).waitFor();
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, path);

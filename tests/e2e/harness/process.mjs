@@ -19,6 +19,7 @@ export async function until(what, condition, timeoutMs = 15000) {
       last = await condition();
       if (last) return last;
     } catch (e) {
+      if (e.fatal) throw e;
       last = e;
     }
     if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms for ${what}; last: ${last?.stack || last}`);

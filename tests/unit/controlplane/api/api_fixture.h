@@ -254,4 +254,18 @@ static inline struct answer sign_in(const char *email, const char *password)
     return a;
 }
 
+/* For cmocka_run_group_tests. */
+static inline int fixture_setup(void **state)
+{
+    (void)state;
+    return fixture_start("/", NULL) ? 0 : -1;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    (void)state;
+    fixture_stop();
+    return 0;
+}
+
 #endif

@@ -138,18 +138,10 @@ static void absent_fields_mean_defaults_and_prune_deletes(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
-    bool ok = fixture_start("/", NULL) && sign_in(ADMIN_EMAIL, ADMIN_PASSWORD).status == 201 &&
+    bool ok = fixture_setup(state) == 0 && sign_in(ADMIN_EMAIL, ADMIN_PASSWORD).status == 201 &&
               call("POST", "/organizations", "{\"name\":\"acme\"}").status == 201 &&
               call("POST", "/workspaces", "{\"name\":\"main\"}").status == 201;
     return ok ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_stop();
-    return 0;
 }
 
 int main(void)
@@ -162,5 +154,5 @@ int main(void)
         cmocka_unit_test(a_failing_item_undoes_all),
         cmocka_unit_test(absent_fields_mean_defaults_and_prune_deletes),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, fixture_teardown);
 }

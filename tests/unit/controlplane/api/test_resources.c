@@ -316,22 +316,138 @@ static void sign_in_is_throttled(void **state)
     }
     a = sign_in("NOBODY@example.org", "wrong wrong");
     assert_status(a, 429);
-    assert_true(atol(header(&a, "retry-after")) >= 1 && atol(header(&a, "retry-after")) <= 30);
+    long wait_s = strtol(header(&a, "retry-after"), NULL, 10);
+    assert_true(wait_s >= 1 && wait_s <= 30);
     assert_status(sign_in(ADMIN_EMAIL, ADMIN_PASSWORD),
                   201); /* another account from there still can */
 }
 
-static int setup(void **state)
+static void groups_name_what_they_serve(void **state)
 {
     (void)state;
-    return fixture_start("/", NULL) ? 0 : -1;
+    char path[128];
+    as(platform_token);
+    struct answer a = call(
+        "POST", "/data-plane-groups",
+        "{\"name\":\"eu\",\"serves\":[{\"organization_id\":\"%s\",\"workspace\":\"main\"}]}", acme);
+    assert_status(a, 201);
+    assert_string_equal(at(&a, "serves.0.organization_id"), acme);
+    assert_true(strncmp(at(&a, "serves.0.workspace_id"), "ws_", 3) == 0);
+    snprintf(path, sizeof path, "/data-plane-groups/%s", at(&a, "id"));
+    snprintf(fx.extra, sizeof fx.extra, "If-Match: \"1\"\r\n");
+    a = call("PATCH", path, "{\"serves\":[{\"organization_id\":\"%s\",\"workspace\":\"main\"}]}",
+             rival);
+    assert_status(a, 400);
+    assert_string_equal(at(&a, "error.param"), "serves[0].workspace");
+    snprintf(fx.extra, sizeof fx.extra, "If-Match: \"1\"\r\n");
+    a = call("PATCH", path, "{\"serves\":[]}");
+    assert_status(a, 200);
+    assert_string_equal(at(&a, "serves"), "[]");
+    assert_status(call("DELETE", path, NULL), 204);
+    assert_status(call("DELETE", "/data-plane-groups/grp_00000000000070008000000000000001", NULL),
+                  409);
 }
 
-static int teardown(void **state)
+static void tenants_go_when_they_are_empty(void **state)
 {
     (void)state;
-    fixture_stop();
-    return 0;
+    char path[128], id[64];
+    as(platform_token);
+    struct answer a = call("POST", "/organizations", "{\"name\":\"brief\"}");
+    keep(id, sizeof id, at(&a, "id"));
+    snprintf(fx.organization, sizeof fx.organization, "brief");
+    assert_status(call("POST", "/workspaces", "{\"name\":\"w\"}"), 201);
+    a = call("POST", "/keys", "{\"name\":\"k\"}");
+    assert_status(a, 201);
+    snprintf(path, sizeof path, "/organizations/%s", id);
+    assert_status(call("DELETE", path, NULL), 409); /* a key still works there */
+    char key[128];
+    snprintf(key, sizeof key, "/keys/%s", at(&a, "id"));
+    a = call("GET", "/keys", NULL);
+    snprintf(key, sizeof key, "/keys/%s", at(&a, "data.0.id"));
+    assert_status(call("DELETE", key, NULL), 200);
+    snprintf(fx.extra, sizeof fx.extra, "If-Match: \"99\"\r\n");
+    assert_status(call("DELETE", path, NULL), 412);
+    assert_status(call("DELETE", path, NULL), 204);
+    fx.organization[0] = '\0';
+    assert_status(call("GET", path, NULL), 404);
+}
+
+static char document_text[1 << 20];
+
+/* Every member of an answer is described, and what is described as always there is there. */
+static void assert_described(struct answer *a, const char *in_answer, const char *schema)
+{
+    struct answer document = {200, NULL, document_text};
+    char path[128], described[128];
+    struct json_value object, name, value;
+    struct error err = ERROR_INIT;
+    size_t pos = 0;
+    static char raw[1 << 16];
+    snprintf(raw, sizeof raw, "%s", in_answer[0] ? at(a, in_answer) : a->body);
+    assert_true(json_validate(str_of(raw), 0, &object, &err));
+    assert_int_equal(object.type, JSON_OBJECT);
+    while (json_next(object, &pos, &name, &value)) {
+        snprintf(path, sizeof path, "components.schemas.%s.properties.%.*s", schema,
+                 STR_ARG(json_text(name)));
+        if (!at(&document, path)[0]) {
+            print_message("not described: %s\n", path);
+        }
+        assert_true(at(&document, path)[0] != '\0');
+    }
+    for (int i = 0;; i++) {
+        snprintf(path, sizeof path, "components.schemas.%s.required.%d", schema, i);
+        snprintf(described, sizeof described, "%s", at(&document, path));
+        if (!described[0]) {
+            assert_true(i > 0);
+            return;
+        }
+        struct answer part = {200, NULL, raw};
+        bool there = at(&part, described)[0] || strstr(raw, described);
+        if (!there) {
+            print_message("described but absent: %s.%s\n", schema, described);
+        }
+        assert_true(there);
+    }
+}
+
+static void answers_are_as_described(void **state)
+{
+    static const struct {
+        const char *path, *part, *schema;
+    } cases[] = {
+        {"/organizations", "data.0", "Organization"},
+        {"/workspaces", "data.0", "Workspace"},
+        {"/users", "data.0", "User"},
+        {"/memberships", "data.0", "Membership"},
+        {"/keys", "data.0", "Key"},
+        {"/providers", "data.0", "Provider"},
+        {"/models", "data.0", "Model"},
+        {"/data-plane-groups", "data.0", "DataPlaneGroup"},
+        {"/admin-tokens", "data.0", "AdminToken"},
+        {"/audit", "data.0", "AuditEntry"},
+        {"/status", "", "Status"},
+        {"/session", "", "Session"},
+        {"/export", "", "Manifest"},
+    };
+    (void)state;
+    FILE *f = fopen("docs/openapi.json", "re");
+    assert_non_null(f);
+    document_text[fread(document_text, 1, sizeof document_text - 1, f)] = '\0';
+    (void)fclose(f);
+    as(platform_token);
+    snprintf(fx.organization, sizeof fx.organization, "acme");
+    assert_status(call("POST", "/providers", "{\"name\":\"p\",\"kind\":\"openai\"}"), 201);
+    assert_status(call("POST", "/models",
+                       "{\"name\":\"m\",\"targets\":[{\"provider\":\"p\",\"model\":\"x\"}]}"),
+                  201);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool several = strcmp(cases[i].path, "/export") == 0;
+        struct answer a = call("GET", several ? "/export?workspace=main" : cases[i].path, NULL);
+        assert_status(a, 200);
+        assert_described(&a, cases[i].part, cases[i].schema);
+    }
+    fx.organization[0] = '\0';
 }
 
 int main(void)
@@ -346,6 +462,9 @@ int main(void)
         cmocka_unit_test(members_are_managed_within_ones_own_rank),
         cmocka_unit_test(a_workspace_role_reaches_its_workspace_only),
         cmocka_unit_test(sign_in_is_throttled),
+        cmocka_unit_test(groups_name_what_they_serve),
+        cmocka_unit_test(tenants_go_when_they_are_empty),
+        cmocka_unit_test(answers_are_as_described),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

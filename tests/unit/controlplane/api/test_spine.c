@@ -208,17 +208,129 @@ static void shows_status_planes_and_events(void **state)
     assert_status(a, 503);
 }
 
-static int setup(void **state)
+static void run_sql(const char *sql)
 {
-    (void)state;
-    return fixture_start("/", NULL) ? 0 : -1;
+    char code[6];
+    assert_true(pg_fixture_sqlstate(fx.pg.owner_url, sql, code));
+    assert_string_equal(code, "");
 }
 
-static int teardown(void **state)
+/* Event i of three: 200, 502 and 200, with one attempt and one quantity line each. */
+static void put_event(int i, char id_text[static 37])
+{
+    char sql[2048], org_text[37], ws_text[37], key_text[37];
+    struct uuid id = uuid_v7(), u;
+    uuid_format(&id, id_text);
+    assert_true(uuid_parse_public("org", str_of(org), &u));
+    uuid_format(&u, org_text);
+    assert_true(uuid_parse_public("ws", str_of(ws), &u));
+    uuid_format(&u, ws_text);
+    assert_true(uuid_parse_public("key", str_of(key), &u));
+    uuid_format(&u, key_text);
+    snprintf(sql, sizeof sql,
+             "WITH e AS (INSERT INTO weir.usage_events (day, id, organization_id, workspace_id, "
+             "key_id, started_at, "
+             "duration_us, endpoint, model, status, outcome) VALUES ((now() AT TIME ZONE "
+             "'UTC')::date, '%s', '%s', "
+             "'%s', '%s', now(), 1500, 'chat.completions', 'gpt-4o', %d, '%s') RETURNING day, id, "
+             "organization_id), "
+             "a AS (INSERT INTO weir.usage_attempts (day, event_id, attempt, organization_id, "
+             "provider, status, "
+             "outcome, started_us, duration_us) SELECT day, id, 1, organization_id, 'openai', 200, "
+             "'ok', 0, 9 FROM e) "
+             "INSERT INTO weir.usage_quantities (day, event_id, attempt, unit, organization_id, "
+             "quantity, source) "
+             "SELECT day, id, 1, 'token_in', organization_id, %d, 'provider' FROM e",
+             id_text, org_text, ws_text, key_text, i == 1 ? 502 : 200,
+             i == 1 ? "provider_error" : "ok", 10 + i);
+    run_sql(sql);
+}
+
+static void events_are_read_newest_first(void **state)
 {
     (void)state;
-    fixture_stop();
-    return 0;
+    char ids[3][37], path[256];
+    struct uuid u;
+    for (int i = 0; i < 3; i++) {
+        put_event(i, ids[i]);
+    }
+    struct answer a = call("GET", "/events?limit=2", NULL);
+    assert_status(a, 200);
+    assert_true(uuid_parse_public("evt", str_of(at(&a, "data.0.id")), &u));
+    char text[37];
+    uuid_format(&u, text);
+    assert_string_equal(text, ids[2]);
+    assert_string_equal(at(&a, "data.0.key_name"), "dev"); /* the key was revoked; its name stays */
+    assert_string_equal(at(&a, "data.0.attempts.0.provider"), "openai");
+    assert_string_equal(at(&a, "data.0.attempts.0.quantities.0.quantity"), "12");
+    assert_string_equal(at(&a, "data.1.status"), "502");
+    snprintf(path, sizeof path, "/events?limit=2&cursor=%s", at(&a, "next_cursor"));
+    a = call("GET", path, NULL);
+    assert_string_equal(at(&a, "data.0.attempts.0.quantities.0.quantity"), "10");
+    assert_string_equal(at(&a, "data.1"), "");
+    assert_string_equal(at(&a, "next_cursor"), "null");
+    a = call("GET", "/events?status=5xx&outcome=provider_error&model=gpt-4o", NULL);
+    assert_string_equal(at(&a, "data.0.status"), "502");
+    assert_string_equal(at(&a, "data.1"), "");
+    snprintf(path, sizeof path,
+             "/events?key_id=%s&from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z", key);
+    a = call("GET", path, NULL);
+    assert_string_equal(at(&a, "data"), "[]");
+    snprintf(path, sizeof path, "/events/%s", ids[1]);
+    a = call("GET", path, NULL);
+    assert_status(a, 200);
+    assert_string_equal(at(&a, "outcome"), "provider_error");
+    assert_status(call("GET", "/events/evt_00000000000070008000000000000009", NULL), 404);
+}
+
+static void a_call_that_still_runs_is_a_conflict(void **state)
+{
+    (void)state;
+    char sql[256];
+    struct answer a = call("GET", "/session", NULL);
+    PGconn *other = PQconnectdb(fx.pg.owner_url);
+    snprintf(sql, sizeof sql,
+             "SELECT pg_advisory_lock(hashtextextended('idempotency user_%s busy', 0))",
+             at(&a, "user.id") + 4);
+    PQclear(PQexec(other, sql)); /* as if another instance were at it */
+    snprintf(fx.extra, sizeof fx.extra, "Idempotency-Key: busy\r\n");
+    a = call("POST", "/keys", "{\"name\":\"busy\"}");
+    assert_status(a, 409);
+    assert_string_equal(at(&a, "error.param"), "idempotency-key");
+    PQfinish(other);
+    bool done = false;
+    for (int i = 0; i < 200 && !done; i++) { /* until the server has noticed */
+        snprintf(fx.extra, sizeof fx.extra, "Idempotency-Key: busy\r\n");
+        a = call("POST", "/keys", "{\"name\":\"busy\"}");
+        done = a.status == 201;
+    }
+    assert_true(done);
+}
+
+static void names_the_planes_and_their_state(void **state)
+{
+    (void)state;
+    run_sql(
+        "INSERT INTO weir.data_planes (id, group_id, name, config_version, last_seen_at, "
+        "refused_version, "
+        "refused_reason) SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000001', n, "
+        "(SELECT version - lag FROM weir.config_version), now() - ago, CASE WHEN lag > 0 THEN 7 "
+        "END, "
+        "CASE WHEN lag > 0 THEN 'too new' END FROM (VALUES ('here', 0, interval '1 second'), "
+        "('behind', 1, interval '1 second'), ('away', 0, interval '1 minute')) AS t (n, lag, ago)");
+    struct answer a = call("GET", "/data-planes", NULL);
+    assert_status(a, 200);
+    for (int i = 0; i < 3; i++) {
+        char name[32], part[32];
+        snprintf(part, sizeof part, "data.%d.name", i);
+        snprintf(name, sizeof name, "%s", at(&a, part));
+        snprintf(part, sizeof part, "data.%d.state", i);
+        assert_string_equal(at(&a, part), strcmp(name, "here") == 0     ? "connected"
+                                          : strcmp(name, "behind") == 0 ? "lagging"
+                                                                        : "gone");
+        snprintf(part, sizeof part, "data.%d.refused_reason", i);
+        assert_string_equal(at(&a, part), strcmp(name, "behind") == 0 ? "too new" : "null");
+    }
 }
 
 int main(void)
@@ -231,6 +343,9 @@ int main(void)
         cmocka_unit_test(makes_and_revokes_keys),
         cmocka_unit_test(every_change_is_logged_for_data_planes),
         cmocka_unit_test(shows_status_planes_and_events),
+        cmocka_unit_test(events_are_read_newest_first),
+        cmocka_unit_test(a_call_that_still_runs_is_a_conflict),
+        cmocka_unit_test(names_the_planes_and_their_state),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -1,7 +1,8 @@
-/* A small control plane for tests of the bridge: real links with real certificates, a session, and a script of what
- * sync requests are answered with. Everything that came is kept for the test to look at. */
-#ifndef TESTS_REPORT_FAKE_CONTROL_H
-#define TESTS_REPORT_FAKE_CONTROL_H
+/* A small control plane for tests of the bridge: real links with real certificates, a session, and
+ * a script of what sync requests are answered with. Everything that came is kept for the test to
+ * look at. */
+#ifndef DATAPLANE_REPORT_FAKE_CONTROL_H
+#define DATAPLANE_REPORT_FAKE_CONTROL_H
 
 #include <pthread.h>
 #include <stdio.h>
@@ -38,11 +39,11 @@ struct fake_control {
     /* what to say next: a reply without anything is parked until there is something */
     struct link_call *parked;
     uint64_t parked_sequence;
-    Weir__SyncRequest *last; /* newest request */
-    struct buffer reply;     /* packed SyncReply to give next; len 0: none */
-    bool forget_session;     /* answer unknown_session once */
+    Weir__SyncRequest *last;             /* newest request */
+    struct buffer reply;                 /* packed SyncReply to give next; len 0: none */
+    bool forget_session;                 /* answer unknown_session once */
     unsigned fail_reports, drop_reports; /* so many are refused, or stored without an answer */
-    struct map *stored;      /* event bytes -> count */
+    struct map *stored;                  /* event bytes -> count */
     unsigned n_stored, n_doubled;
     const struct identity_endpoint *others; /* told in hello, besides itself */
     bool dead;
@@ -56,10 +57,11 @@ static inline void authority_make(struct authority *a)
     crypto_random(&a->plane_id, sizeof(a->plane_id));
     crypto_random(a->secret, sizeof(a->secret));
     if (!x509_make_ca("test channel", 365, &a->ca_cert, &a->ca_key, &err) ||
-        !x509_make_server(a->ca_cert, a->ca_key, "weir-control", "weir-control,127.0.0.1", 30, &a->server_cert,
-                          &a->server_key, &err) ||
+        !x509_make_server(a->ca_cert, a->ca_key, "weir-control", "weir-control,127.0.0.1", 30,
+                          &a->server_cert, &a->server_key, &err) ||
         !x509_make_csr("plane", &csr, &a->plane_key, &err) ||
-        !x509_sign_csr(csr, a->ca_cert, a->ca_key, "plane", false, NULL, 90, &a->plane_cert, &err)) {
+        !x509_sign_csr(csr, a->ca_cert, a->ca_key, "plane", false, NULL, 90, &a->plane_cert,
+                       &err)) {
         fprintf(stderr, "certificates: %s\n", error_text(&err));
         abort();
     }
@@ -76,9 +78,9 @@ static inline void authority_free(struct authority *a)
     mem_free(a->plane_key);
 }
 
-static inline void fake_reply(struct fake_control *f, struct link_call *call, uint16_t type, uint64_t sequence,
-                              const uint8_t key[32], const struct uuid *session, const ProtobufCMessage *m,
-                              struct str raw)
+static inline void fake_reply(struct fake_control *f, struct link_call *call, uint16_t type,
+                              uint64_t sequence, const uint8_t key[32], const struct uuid *session,
+                              const ProtobufCMessage *m, struct str raw)
 {
     struct buffer body;
     buffer_init(&body, 32u << 20);
@@ -88,7 +90,11 @@ static inline void fake_reply(struct fake_control *f, struct link_call *call, ui
     } else {
         (void)buffer_append_str(&body, raw);
     }
-    struct envelope e = {.schema = 1, .type = type, .sender = f->instance, .session = *session, .sequence = sequence,
+    struct envelope e = {.schema = 1,
+                         .type = type,
+                         .sender = f->instance,
+                         .session = *session,
+                         .sequence = sequence,
                          .body = buffer_str(&body)};
     uint8_t *out = mem_alloc(body.len + ENVELOPE_OVERHEAD);
     envelope_write(&e, key, out);
@@ -97,7 +103,8 @@ static inline void fake_reply(struct fake_control *f, struct link_call *call, ui
     buffer_release(&body);
 }
 
-static inline void fake_error(struct fake_control *f, struct link_call *call, const struct envelope *e, const char *code)
+static inline void fake_error(struct fake_control *f, struct link_call *call,
+                              const struct envelope *e, const char *code)
 {
     static const uint8_t no_key[32];
     Weir__ErrorReply m = WEIR__ERROR_REPLY__INIT;
@@ -105,11 +112,13 @@ static inline void fake_error(struct fake_control *f, struct link_call *call, co
     fake_reply(f, call, ENVELOPE_ERROR, e->sequence, no_key, &e->session, &m.base, STR_NONE);
 }
 
-static inline void fake_hello(struct fake_control *f, struct link_call *call, const struct envelope *e, struct str message)
+static inline void fake_hello(struct fake_control *f, struct link_call *call,
+                              const struct envelope *e, struct str message)
 {
     uint8_t key[32], nonce[32];
     Weir__HelloReply m = WEIR__HELLO_REPLY__INIT;
-    Weir__Endpoint items[2] = {WEIR__ENDPOINT__INIT, WEIR__ENDPOINT__INIT}, *list[2] = {&items[0], &items[1]};
+    Weir__Endpoint items[2] = {WEIR__ENDPOINT__INIT, WEIR__ENDPOINT__INIT},
+                   *list[2] = {&items[0], &items[1]};
     const struct identity_endpoint *urls[2] = {&f->urls, f->others};
     static const struct uuid nil;
     envelope_hello_key(f->authority->secret, 32, key);
@@ -144,8 +153,8 @@ static inline void fake_hello(struct fake_control *f, struct link_call *call, co
 static inline void fake_pump(struct fake_control *f)
 {
     if (f->parked && f->reply.len) {
-        fake_reply(f, f->parked, ENVELOPE_SYNC_REPLY, f->parked_sequence, f->session_key, &f->session, NULL,
-                   buffer_str(&f->reply));
+        fake_reply(f, f->parked, ENVELOPE_SYNC_REPLY, f->parked_sequence, f->session_key,
+                   &f->session, NULL, buffer_str(&f->reply));
         f->parked = NULL;
         buffer_clear(&f->reply);
     }
@@ -203,7 +212,8 @@ static inline void fake_on_report(void *arg, struct link_call *call, struct str 
     (void)pthread_mutex_lock(&f->lock);
     if (f->dead || !envelope_peek(message.ptr, message.len, &e)) {
         link_drop(call);
-    } else if (!uuid_eq(&e.session, &f->session) || !envelope_verify(message.ptr, message.len, f->session_key)) {
+    } else if (!uuid_eq(&e.session, &f->session) ||
+               !envelope_verify(message.ptr, message.len, f->session_key)) {
         fake_error(f, call, &e, "unknown_session");
     } else if (f->fail_reports) {
         f->fail_reports--;
@@ -221,7 +231,8 @@ static inline void fake_on_report(void *arg, struct link_call *call, struct str 
             fake_error(f, call, &e, "unavailable"); /* stored, but the plane never learns */
         } else {
             f->acks++;
-            fake_reply(f, call, ENVELOPE_REPORT_ACK, e.sequence, f->session_key, &f->session, &ack.base, STR_NONE);
+            fake_reply(f, call, ENVELOPE_REPORT_ACK, e.sequence, f->session_key, &f->session,
+                       &ack.base, STR_NONE);
         }
     }
     (void)pthread_cond_broadcast(&f->changed);
@@ -240,15 +251,19 @@ static inline void fake_start(struct fake_control *f, const struct authority *a)
     f->stored = map_new();
     crypto_random(&f->instance, sizeof(f->instance));
     f->sync = link_listen_rep("tls+tcp://127.0.0.1:0", &tls, 8, fake_on_sync, f, &err);
-    f->report = f->sync ? link_listen_rep("tls+tcp://127.0.0.1:0", &tls, 8, fake_on_report, f, &err) : NULL;
+    f->report =
+        f->sync ? link_listen_rep("tls+tcp://127.0.0.1:0", &tls, 8, fake_on_report, f, &err) : NULL;
     f->announce = f->report ? link_listen_pub("tls+tcp://127.0.0.1:0", &tls, &err) : NULL;
     if (!f->announce) {
         fprintf(stderr, "fake control plane: %s\n", error_text(&err));
         abort();
     }
-    (void)snprintf(f->urls.sync, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u", link_server_port(f->sync));
-    (void)snprintf(f->urls.report, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u", link_server_port(f->report));
-    (void)snprintf(f->urls.announce, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u", link_pub_port(f->announce));
+    (void)snprintf(f->urls.sync, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u",
+                   link_server_port(f->sync));
+    (void)snprintf(f->urls.report, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u",
+                   link_server_port(f->report));
+    (void)snprintf(f->urls.announce, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u",
+                   link_pub_port(f->announce));
     (void)snprintf(f->urls.lease, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:1");
 }
 
@@ -298,17 +313,18 @@ static inline void fake_say(struct fake_control *f, const Weir__SyncReply *m)
 }
 
 /* Waits until the condition holds (lock held while it is looked at); false after 20 seconds. */
-#define FAKE_WAIT(f, condition)                                                                    \
-    ({                                                                                             \
-        bool held_;                                                                                \
-        struct timespec by_;                                                                       \
-        (void)clock_gettime(CLOCK_REALTIME, &by_);                                                 \
-        by_.tv_sec += 20;                                                                          \
-        (void)pthread_mutex_lock(&(f)->lock);                                                      \
-        while (!(held_ = (condition)) && pthread_cond_timedwait(&(f)->changed, &(f)->lock, &by_) == 0) { \
-        }                                                                                          \
-        (void)pthread_mutex_unlock(&(f)->lock);                                                    \
-        held_;                                                                                     \
+#define FAKE_WAIT(f, condition)                                                \
+    ({                                                                         \
+        bool held_;                                                            \
+        struct timespec by_;                                                   \
+        (void)clock_gettime(CLOCK_REALTIME, &by_);                             \
+        by_.tv_sec += 20;                                                      \
+        (void)pthread_mutex_lock(&(f)->lock);                                  \
+        while (!(held_ = (condition)) &&                                       \
+               pthread_cond_timedwait(&(f)->changed, &(f)->lock, &by_) == 0) { \
+        }                                                                      \
+        (void)pthread_mutex_unlock(&(f)->lock);                                \
+        held_;                                                                 \
     })
 
 #endif

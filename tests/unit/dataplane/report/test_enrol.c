@@ -1,4 +1,5 @@
-/* Enrolment against a small HTTPS server: pinned by the token's fingerprint, and nothing is written unless it all fits. */
+/* Enrolment against a small HTTPS server: pinned by the token's fingerprint, and nothing is written
+ * unless it all fits. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -57,9 +58,11 @@ static void answer(struct server *s, struct buffer *out)
     } else {
         char csr_pem[4096];
         size_t n;
-        if (json_scan(str_of(body + 4), &csr, 1, 8, &err) && json_unescape(csr.value, csr_pem, sizeof(csr_pem) - 1, &n)) {
+        if (json_scan(str_of(body + 4), &csr, 1, 8, &err) &&
+            json_unescape(csr.value, csr_pem, sizeof(csr_pem) - 1, &n)) {
             csr_pem[n] = '\0';
-            (void)x509_sign_csr(csr_pem, authority.ca_cert, authority.ca_key, "plane", false, NULL, 90, &cert, &err);
+            (void)x509_sign_csr(csr_pem, authority.ca_cert, authority.ca_key, "plane", false, NULL,
+                                90, &cert, &err);
         }
         uuid_format(&authority.plane_id, id);
         (void)crypto_base64url(authority.secret, s->wrong_secret ? 12 : 32, secret);
@@ -78,7 +81,9 @@ static void answer(struct server *s, struct buffer *out)
         json_array_end(&w);
     }
     json_object_end(&w);
-    (void)buffer_printf(out, "HTTP/1.1 %d x\r\nContent-Type: application/json\r\ncontent-length: %zu\r\n\r\n", s->status, json.len);
+    (void)buffer_printf(
+        out, "HTTP/1.1 %d x\r\nContent-Type: application/json\r\ncontent-length: %zu\r\n\r\n",
+        s->status, json.len);
     (void)buffer_append_str(out, buffer_str(&json));
     mem_free(cert);
     buffer_release(&json);

@@ -152,7 +152,8 @@ static void test_recover(void **state)
     Weir__Event *m = weir__event__unpack(NULL, event.len, (uint8_t *)event.ptr);
     assert_non_null(m);
     assert_int_equal(m->outcome, WEIR__OUTCOME__OUTCOME_UNKNOWN);
-    assert_int_equal(m->attempts[0]->outcome, WEIR__OUTCOME__OUTCOME_PROVIDER_ERROR); /* that one had ended */
+    assert_int_equal(m->attempts[0]->outcome,
+                     WEIR__OUTCOME__OUTCOME_PROVIDER_ERROR); /* that one had ended */
     assert_int_equal(m->attempts[1]->outcome, WEIR__OUTCOME__OUTCOME_UNKNOWN);
     assert_int_equal(m->attempts[1]->cost_nanousd, 500);
     assert_int_equal(m->cost_nanousd, 511);
@@ -180,8 +181,9 @@ static void test_json(void **state)
     buffer_init(&line, 1 << 20);
     assert_true(event_write(&e, &bytes));
     assert_true(event_json_write(buffer_str(&bytes), &line, &err));
-    struct json_member m[] = {{.name = STR_LIT("id")}, {.name = STR_LIT("outcome")}, {.name = STR_LIT("user_id")},
-                              {.name = STR_LIT("model")}, {.name = STR_LIT("metadata")}, {.name = STR_LIT("attempts")},
+    struct json_member m[] = {{.name = STR_LIT("id")},       {.name = STR_LIT("outcome")},
+                              {.name = STR_LIT("user_id")},  {.name = STR_LIT("model")},
+                              {.name = STR_LIT("metadata")}, {.name = STR_LIT("attempts")},
                               {.name = STR_LIT("stream")}};
     if (!json_scan(buffer_str(&line), m, 7, 32, &err)) {
         fail_msg("%.*s", STR_ARG(buffer_str(&line)));
@@ -193,8 +195,9 @@ static void test_json(void **state)
     assert_int_equal(m[4].value.type, JSON_OBJECT);
     assert_int_equal(m[6].value.type, JSON_TRUE);
     struct str text = buffer_str(&line);
-    static const char *const wanted[] = {"\"unit\":\"token_in\"", "\"source\":\"bound\"", "\"quantity\":18446744073709551615",
-                                         "\"finish_reason\":\"stop\"", "\"error_code\":\"\"", "\"config_version\":42"};
+    static const char *const wanted[] = {
+        "\"unit\":\"token_in\"",      "\"source\":\"bound\"", "\"quantity\":18446744073709551615",
+        "\"finish_reason\":\"stop\"", "\"error_code\":\"\"",  "\"config_version\":42"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (!memmem(text.ptr, text.len, wanted[i], strlen(wanted[i]))) {
             fail_msg("no %s in %.*s", wanted[i], STR_ARG(text));
@@ -217,7 +220,8 @@ static void test_crc32c(void **state)
     }
     for (size_t n = 0; n < sizeof(bytes); n++) {
         assert_int_equal(crc32c(5, bytes, n), crc32c_table(5, bytes, n));
-        assert_int_equal(crc32c(crc32c(0, bytes, n), bytes + n, sizeof(bytes) - n), crc32c(0, bytes, sizeof(bytes)));
+        assert_int_equal(crc32c(crc32c(0, bytes, n), bytes + n, sizeof(bytes) - n),
+                         crc32c(0, bytes, sizeof(bytes)));
     }
 }
 

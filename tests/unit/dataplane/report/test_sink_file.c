@@ -49,7 +49,8 @@ static int remove_folder(void **state)
 static struct spool *open_spool(unsigned worker)
 {
     struct error err = ERROR_INIT;
-    struct spool_config c = {.folder = spool_folder, .worker = worker, .segment_bytes = 256 << 10, .max_bytes = 8 << 20};
+    struct spool_config c = {
+        .folder = spool_folder, .worker = worker, .segment_bytes = 256 << 10, .max_bytes = 8 << 20};
     struct spool *s = spool_open(&c, event_recover, NULL, &err);
     if (!s) {
         fail_msg("%s", error_text(&err));
@@ -67,7 +68,8 @@ static struct uuid id_of(unsigned n)
 static void event_append(struct spool *s, unsigned n)
 {
     struct error err = ERROR_INIT;
-    struct event e = {.id = id_of(n), .endpoint = STR_LIT("models"), .status = 200, .outcome = EVENT_OK};
+    struct event e = {
+        .id = id_of(n), .endpoint = STR_LIT("models"), .status = 200, .outcome = EVENT_OK};
     struct buffer out;
     buffer_init(&out, 4096);
     assert_true(event_write(&e, &out));
@@ -78,7 +80,8 @@ static void event_append(struct spool *s, unsigned n)
 static struct sink_file *start(struct spool **spools, size_t n)
 {
     struct error err = ERROR_INIT;
-    struct sink_file_config c = {.path = path, .spools = spools, .n_spools = n, .sync = SPOOL_SYNC_BATCH, .wait_ms = 1};
+    struct sink_file_config c = {
+        .path = path, .spools = spools, .n_spools = n, .sync = SPOOL_SYNC_BATCH, .wait_ms = 1};
     struct sink_file *s = sink_file_start(&c, &err);
     if (!s) {
         fail_msg("%s", error_text(&err));
@@ -86,7 +89,8 @@ static struct sink_file *start(struct spool **spools, size_t n)
     return s;
 }
 
-/* Lines in the file, each beginning as an event must; *ret_distinct: different ids among the n that were appended. */
+/* Lines in the file, each beginning as an event must; *ret_distinct: different ids among the n that
+ * were appended. */
 static unsigned count_lines(const char *file, unsigned n, unsigned *ret_distinct)
 {
     unsigned lines = 0;
@@ -100,7 +104,8 @@ static unsigned count_lines(const char *file, unsigned n, unsigned *ret_distinct
         for (unsigned i = 1; i <= n; i++) {
             struct uuid id = id_of(i);
             uuid_format(&id, text);
-            if (strncmp(line, "{\"id\":\"", 7) == 0 && strncmp(line + 7, text, 36) == 0 && !seen[i]) {
+            if (strncmp(line, "{\"id\":\"", 7) == 0 && strncmp(line + 7, text, 36) == 0 &&
+                !seen[i]) {
                 seen[i] = 1;
                 ++*ret_distinct;
             }
@@ -151,7 +156,8 @@ static void test_lines(void **state)
     }
 }
 
-/* Killed between writing and acknowledging: the spool offers the events again, the file holds them already. */
+/* Killed between writing and acknowledging: the spool offers the events again, the file holds them
+ * already. */
 static void test_no_double_after_crash(void **state)
 {
     (void)state;
@@ -168,7 +174,8 @@ static void test_no_double_after_crash(void **state)
     wait_lines(s, 50);
     sink_file_stop(s, 5000);
     spool_close(spool);
-    (void)snprintf(command, sizeof(command), "rm -rf '%s' && mv '%s' '%s'", spool_folder, kept, spool_folder);
+    (void)snprintf(command, sizeof(command), "rm -rf '%s' && mv '%s' '%s'", spool_folder, kept,
+                   spool_folder);
     assert_int_equal(system(command), 0);
     /* the last line was cut in the middle as well */
     struct stat st;
@@ -192,7 +199,8 @@ static void test_failing_file_keeps_events(void **state)
     struct error err = ERROR_INIT;
     uint64_t lines = 0, failures = 0;
     log_init("test", LOG_ERROR + 1, false);
-    struct sink_file_config bad = {.path = "/dev/full", .spools = &spool, .n_spools = 1, .wait_ms = 1};
+    struct sink_file_config bad = {
+        .path = "/dev/full", .spools = &spool, .n_spools = 1, .wait_ms = 1};
     event_append(spool, 1);
     struct sink_file *s = sink_file_start(&bad, &err);
     assert_non_null(s);

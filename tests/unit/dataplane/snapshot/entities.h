@@ -1,6 +1,7 @@
-/* Bodies of snapshot entities for tests, packed by protobuf-c, so that the data plane's own reader is compared with it. */
-#ifndef TESTS_SNAPSHOT_ENTITIES_H
-#define TESTS_SNAPSHOT_ENTITIES_H
+/* Bodies of snapshot entities for tests, packed by protobuf-c, so that the data plane's own reader
+ * is compared with it. */
+#ifndef DATAPLANE_SNAPSHOT_ENTITIES_H
+#define DATAPLANE_SNAPSHOT_ENTITIES_H
 
 #include <stdio.h>
 
@@ -67,8 +68,8 @@ static inline struct str key_body(struct key_spec k)
     return packed(&m.base);
 }
 
-static inline struct str model_body(unsigned n, unsigned organization, unsigned workspace, const char *name,
-                                    unsigned provider)
+static inline struct str model_body(unsigned n, unsigned organization, unsigned workspace,
+                                    const char *name, unsigned provider)
 {
     struct uuid id = id_of(5, n), org = id_of(1, organization), ws = id_of(2, workspace),
                 target_id = id_of(4, provider);
@@ -93,7 +94,7 @@ static inline struct str model_body(unsigned n, unsigned organization, unsigned 
 struct provider_spec {
     unsigned n, organization, workspace;
     const char *name, *kind, *base_url;
-    const char *plain;            /* credential in clear */
+    const char *plain;              /* credential in clear */
     const struct uuid *data_key_id; /* else sealed */
     struct str sealed;
 };
@@ -126,7 +127,8 @@ static inline struct str provider_body(struct provider_spec p)
 static inline struct str scope_body(unsigned kind, unsigned n, const char *need)
 {
     struct uuid id = id_of(kind, n);
-    Weir__Organization m = WEIR__ORGANIZATION__INIT; /* a workspace's id and needs stand in the same fields */
+    Weir__Organization m =
+        WEIR__ORGANIZATION__INIT; /* a workspace's id and needs stand in the same fields */
     char *needs[] = {(char *)(uintptr_t)need};
     m.id = bytes_of_uuid(&id);
     m.n_needs = need ? 1 : 0;

@@ -22,7 +22,8 @@ static void test_good(void **state)
         {"https://[::1]:8443/a/b-c_~.d", "::1", "/a/b-c_~.d", "[::1]:8443", 8443, true},
         {"http://[fe80::1]", "fe80::1", "", "[fe80::1]", 80, false},
         {"https://h:443/x", "h", "/x", "h", 443, true},
-        {"https://under_score.local/%41", "under_score.local", "/%41", "under_score.local", 443, true},
+        {"https://under_score.local/%41", "under_score.local", "/%41", "under_score.local", 443,
+         true},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct base_url u;
@@ -44,11 +45,37 @@ static void test_bad(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "", "api.openai.com", "ftp://x", "https://", "https:///v1", "http://:80", "http://h:", "http://h:0",
-        "http://h:65536", "http://h:8x", "http://h:1:2", "https://user@h", "https://user:pw@h/v1", "https://h/?q",
-        "https://h?q", "https://h/#f", "https://h/a b", "https://h/a\r\nX: y", "https://h/a\"", "https://h/../x",
-        "https://h/a/./b", "https://h//a", "https://[::1", "https://[]", "https://[1234]", "https://[::1]x",
-        "https://h\n", "https://-h", "https://.h", "https://h/\xc3\xa4", "http://[::1]:",
+        "",
+        "api.openai.com",
+        "ftp://x",
+        "https://",
+        "https:///v1",
+        "http://:80",
+        "http://h:",
+        "http://h:0",
+        "http://h:65536",
+        "http://h:8x",
+        "http://h:1:2",
+        "https://user@h",
+        "https://user:pw@h/v1",
+        "https://h/?q",
+        "https://h?q",
+        "https://h/#f",
+        "https://h/a b",
+        "https://h/a\r\nX: y",
+        "https://h/a\"",
+        "https://h/../x",
+        "https://h/a/./b",
+        "https://h//a",
+        "https://[::1",
+        "https://[]",
+        "https://[1234]",
+        "https://[::1]x",
+        "https://h\n",
+        "https://-h",
+        "https://.h",
+        "https://h/\xc3\xa4",
+        "http://[::1]:",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct base_url u = {.port = 7};

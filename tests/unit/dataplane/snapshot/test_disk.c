@@ -47,7 +47,8 @@ static int remove_folder(void **state)
 static struct snapshot_disk *open_disk(const uint8_t *key, size_t log_min)
 {
     struct error err = ERROR_INIT;
-    struct snapshot_disk_config c = {.folder = folder, .state_key = key, .wrap_key = wrap_key, .log_min_bytes = log_min};
+    struct snapshot_disk_config c = {
+        .folder = folder, .state_key = key, .wrap_key = wrap_key, .log_min_bytes = log_min};
     struct snapshot_disk *d = snapshot_disk_open(&c, &err);
     assert_non_null(d);
     return d;
@@ -68,7 +69,8 @@ static struct str part(uint64_t from, uint64_t to, unsigned n, const char *name,
     Weir__SnapshotPart m = WEIR__SNAPSHOT_PART__INIT;
     Weir__Change c = WEIR__CHANGE__INIT, *list[] = {&c};
     Weir__WrappedKey k = WEIR__WRAPPED_KEY__INIT, *keys[] = {&k};
-    struct str body = key_body((struct key_spec){.n = n, .organization = 1, .workspace = 1, .name = name});
+    struct str body =
+        key_body((struct key_spec){.n = n, .organization = 1, .workspace = 1, .name = name});
     crypto_seal(wrap_key, NULL, (struct str){(char *)key_id.b, 16}, key, 32, sealed);
     k.id = bytes_of_uuid(&key_id);
     k.sealed = (ProtobufCBinaryData){sizeof(sealed), sealed};

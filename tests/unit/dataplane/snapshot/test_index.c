@@ -43,8 +43,12 @@ static void test_key_fields(void **state)
 {
     (void)state;
     struct snapshot_builder *b = snapshot_builder_new(NULL);
-    put(b, 3, 1, key_body((struct key_spec){.n = 1, .organization = 1, .workspace = 2, .name = "dev", .pattern = "gpt-*"}));
-    put(b, 3, 2, key_body((struct key_spec){.n = 2, .organization = 1, .workspace = 2, .need = "time-travel"}));
+    put(b, 3, 1,
+        key_body((struct key_spec){
+            .n = 1, .organization = 1, .workspace = 2, .name = "dev", .pattern = "gpt-*"}));
+    put(b, 3, 2,
+        key_body(
+            (struct key_spec){.n = 2, .organization = 1, .workspace = 2, .need = "time-travel"}));
     struct snapshot *s = finish(b, 9);
     const struct snap_key *k = find_key(s, 1);
     assert_non_null(k);
@@ -104,20 +108,24 @@ static bool collect(void *arg, const struct snap_model *m)
 static void test_shadowing_and_tenants(void **state)
 {
     (void)state;
-    struct uuid org1 = id_of(1, 1), org2 = id_of(1, 2), ws1 = id_of(2, 1), ws2 = id_of(2, 2), ws9 = id_of(2, 9);
+    struct uuid org1 = id_of(1, 1), org2 = id_of(1, 2), ws1 = id_of(2, 1), ws2 = id_of(2, 2),
+                ws9 = id_of(2, 9);
     struct snapshot_builder *b = snapshot_builder_new(NULL);
-    put(b, 5, 1, model_body(1, 1, 0, "gpt", 1));   /* organization 1's */
-    put(b, 5, 2, model_body(2, 1, 1, "gpt", 2));   /* workspace 1's own of the same name */
+    put(b, 5, 1, model_body(1, 1, 0, "gpt", 1)); /* organization 1's */
+    put(b, 5, 2, model_body(2, 1, 1, "gpt", 2)); /* workspace 1's own of the same name */
     put(b, 5, 3, model_body(3, 1, 1, "alpha", 1));
     put(b, 5, 4, model_body(4, 2, 9, "secret", 1)); /* another tenant's */
     put(b, 4, 1, provider_body((struct provider_spec){.n = 1, .organization = 1, .name = "main"}));
-    put(b, 4, 2, provider_body((struct provider_spec){.n = 2, .organization = 1, .workspace = 1, .name = "main"}));
+    put(b, 4, 2,
+        provider_body(
+            (struct provider_spec){.n = 2, .organization = 1, .workspace = 1, .name = "main"}));
     struct snapshot *s = finish(b, 1);
     struct uuid own = id_of(5, 2), shared = id_of(5, 1), provider2 = id_of(4, 2);
     assert_true(uuid_eq(&snapshot_model(s, &org1, &ws1, STR_LIT("gpt"))->id, &own));
     assert_true(uuid_eq(&snapshot_model(s, &org1, &ws2, STR_LIT("gpt"))->id, &shared));
     assert_null(snapshot_model(s, &org2, &ws1, STR_LIT("gpt")));
-    assert_null(snapshot_model(s, &org1, &ws9, STR_LIT("secret"))); /* right workspace, wrong organization */
+    assert_null(snapshot_model(s, &org1, &ws9,
+                               STR_LIT("secret"))); /* right workspace, wrong organization */
     assert_non_null(snapshot_model(s, &org2, &ws9, STR_LIT("secret")));
     assert_int_equal(snapshot_model(s, &org1, &ws1, STR_LIT("gpt"))->targets[0].weight, 7);
     assert_true(uuid_eq(&snapshot_provider_named(s, &org1, &ws1, STR_LIT("main"))->id, &provider2));
@@ -143,23 +151,38 @@ static void test_provider_address_and_credential(void **state)
 {
     (void)state;
     uint8_t key[32] = {7}, sealed[CRYPTO_SEALED_LEN(6)];
-    struct uuid key_id = id_of(9, 9), p1 = id_of(4, 1), p2 = id_of(4, 2), p3 = id_of(4, 3), p4 = id_of(4, 4);
+    struct uuid key_id = id_of(9, 9), p1 = id_of(4, 1), p2 = id_of(4, 2), p3 = id_of(4, 3),
+                p4 = id_of(4, 4);
     crypto_seal(key, NULL, (struct str){(char *)p1.b, 16}, "sk-abc", 6, sealed);
     struct snapshot_builder *b = snapshot_builder_new(NULL);
-    put(b, 4, 1, provider_body((struct provider_spec){.n = 1, .organization = 1, .name = "a", .data_key_id = &key_id,
-                                                      .sealed = {(char *)sealed, sizeof(sealed)}}));
-    put(b, 4, 2, provider_body((struct provider_spec){.n = 2, .organization = 1, .name = "b", .plain = "plain",
-                                                      .base_url = "http://127.0.0.1:9001/v1/"}));
-    put(b, 4, 3, provider_body((struct provider_spec){.n = 3, .organization = 1, .name = "c", .base_url = "ftp://x"}));
-    put(b, 4, 4, provider_body((struct provider_spec){.n = 4, .organization = 1, .name = "d", .kind = "quantum"}));
+    put(b, 4, 1,
+        provider_body((struct provider_spec){.n = 1,
+                                             .organization = 1,
+                                             .name = "a",
+                                             .data_key_id = &key_id,
+                                             .sealed = {(char *)sealed, sizeof(sealed)}}));
+    put(b, 4, 2,
+        provider_body((struct provider_spec){.n = 2,
+                                             .organization = 1,
+                                             .name = "b",
+                                             .plain = "plain",
+                                             .base_url = "http://127.0.0.1:9001/v1/"}));
+    put(b, 4, 3,
+        provider_body(
+            (struct provider_spec){.n = 3, .organization = 1, .name = "c", .base_url = "ftp://x"}));
+    put(b, 4, 4,
+        provider_body(
+            (struct provider_spec){.n = 4, .organization = 1, .name = "d", .kind = "quantum"}));
     struct snapshot *s = finish(b, 1);
     const struct snap_provider *p = snapshot_provider(s, &p1);
     assert_true(p->credential_unreadable);
-    assert_true(p->tls && p->port == 443 && str_eqz(p->host, "api.openai.com") && str_eqz(p->path, "/v1"));
+    assert_true(p->tls && p->port == 443 && str_eqz(p->host, "api.openai.com") &&
+                str_eqz(p->path, "/v1"));
     assert_true(str_eqz(p->host_header, "api.openai.com"));
     p = snapshot_provider(s, &p2);
     assert_true(str_eqz(p->credential, "plain") && !p->credential_unreadable);
-    assert_true(!p->tls && p->port == 9001 && str_eqz(p->host, "127.0.0.1") && str_eqz(p->path, "/v1"));
+    assert_true(!p->tls && p->port == 9001 && str_eqz(p->host, "127.0.0.1") &&
+                str_eqz(p->path, "/v1"));
     assert_true(str_eqz(p->host_header, "127.0.0.1:9001"));
     assert_true(snapshot_provider(s, &p3)->base_url_invalid && snapshot_provider(s, &p3)->disabled);
     assert_true(snapshot_provider(s, &p4)->needs_unknown);
@@ -197,7 +220,9 @@ static void test_scope_needs_bind_keys(void **state)
     assert_false(find_key(t, 2)->needs_unknown);
     assert_false(find_key(s, 1)->needs_unknown);
     b = snapshot_builder_new(t);
-    put(b, 3, 5, key_body((struct key_spec){.n = 5, .organization = 1, .workspace = 1})); /* a new key is bound too */
+    put(b, 3, 5,
+        key_body((struct key_spec){
+            .n = 5, .organization = 1, .workspace = 1})); /* a new key is bound too */
     struct snapshot *u = finish(b, 3);
     assert_true(find_key(u, 5)->needs_unknown);
     b = snapshot_builder_new(u);
@@ -220,10 +245,13 @@ static void test_hash_ignores_order_and_names_content(void **state)
     put(b, 3, 1000, key_body((struct key_spec){.n = 1000, .organization = 1, .workspace = 1}));
     for (unsigned i = 1; i <= 300; i++) {
         put(a, 3, i, key_body((struct key_spec){.n = i, .organization = 1, .workspace = 1}));
-        put(b, 3, 301 - i, key_body((struct key_spec){.n = 301 - i, .organization = 1, .workspace = 1}));
+        put(b, 3, 301 - i,
+            key_body((struct key_spec){.n = 301 - i, .organization = 1, .workspace = 1}));
     }
-    put(b, 3, 7, key_body((struct key_spec){.n = 7, .organization = 1, .workspace = 1, .name = "changed"}));
-    put(b, 3, 7, key_body((struct key_spec){.n = 7, .organization = 1, .workspace = 1})); /* and back */
+    put(b, 3, 7,
+        key_body((struct key_spec){.n = 7, .organization = 1, .workspace = 1, .name = "changed"}));
+    put(b, 3, 7,
+        key_body((struct key_spec){.n = 7, .organization = 1, .workspace = 1})); /* and back */
     snapshot_builder_delete(b, 3, &gone);
     put(a, 14, 1, str_of(mem_strdup("a kind of the future")));
     put(b, 14, 1, str_of(mem_strdup("a kind of the future")));
@@ -233,7 +261,8 @@ static void test_hash_ignores_order_and_names_content(void **state)
     assert_memory_equal(one, two, 32);
     assert_int_equal(snapshot_count(t, 14), 1);
     a = snapshot_builder_new(s);
-    put(a, 3, 7, key_body((struct key_spec){.n = 7, .organization = 1, .workspace = 1, .name = "changed"}));
+    put(a, 3, 7,
+        key_body((struct key_spec){.n = 7, .organization = 1, .workspace = 1, .name = "changed"}));
     struct snapshot *u = finish(a, 3);
     snapshot_root_hash(u, three);
     assert_memory_not_equal(one, three, 32);
@@ -261,12 +290,14 @@ static void test_copy_on_write(void **state)
     put(b, 5, 1, model_body(1, 1, 0, "gpt", 1));
     struct snapshot *s = finish(b, 1);
     b = snapshot_builder_new(s);
-    put(b, 3, 17, key_body((struct key_spec){.n = 17, .organization = 1, .workspace = 1, .name = "renamed"}));
+    put(b, 3, 17,
+        key_body((struct key_spec){.n = 17, .organization = 1, .workspace = 1, .name = "renamed"}));
     struct snapshot *t = finish(b, 2);
     unsigned copied = 0, copied_look_ups = 0;
     for (unsigned i = 0; i < SNAPSHOT_SHARDS; i++) {
         copied += s->sets[3]->shards[i] != t->sets[3]->shards[i];
-        copied_look_ups += s->sets[SET_KEY_BY_SECRET]->shards[i] != t->sets[SET_KEY_BY_SECRET]->shards[i];
+        copied_look_ups +=
+            s->sets[SET_KEY_BY_SECRET]->shards[i] != t->sets[SET_KEY_BY_SECRET]->shards[i];
     }
     assert_int_equal(copied, 1);
     assert_int_equal(copied_look_ups, 1);
@@ -276,7 +307,8 @@ static void test_copy_on_write(void **state)
     assert_true(str_eqz(find_key(t, 17)->name, "renamed"));
     /* the same again changes nothing at all */
     b = snapshot_builder_new(t);
-    put(b, 3, 17, key_body((struct key_spec){.n = 17, .organization = 1, .workspace = 1, .name = "renamed"}));
+    put(b, 3, 17,
+        key_body((struct key_spec){.n = 17, .organization = 1, .workspace = 1, .name = "renamed"}));
     struct snapshot *u = finish(b, 3);
     assert_ptr_equal(t->sets[3], u->sets[3]);
     snapshot_unref(s); /* the shared parts outlive the first root */
@@ -319,7 +351,8 @@ static void test_refusals_leave_the_base(void **state)
     release(body);
     snapshot_builder_free(b);
     b = snapshot_builder_new(s);
-    put(b, 3, 2, key_body((struct key_spec){.n = 2, .organization = 1, .workspace = 1, .secret = 1}));
+    put(b, 3, 2,
+        key_body((struct key_spec){.n = 2, .organization = 1, .workspace = 1, .secret = 1}));
     assert_null(snapshot_builder_finish(b, 2, &err));
     assert_non_null(strstr(err.text, "same secret"));
     b = snapshot_builder_new(s);
@@ -334,7 +367,8 @@ static void test_refusals_leave_the_base(void **state)
 static void test_every_truncation_is_refused_or_read(void **state)
 {
     (void)state;
-    struct str body = provider_body((struct provider_spec){.n = 1, .organization = 1, .name = "a", .plain = "s"});
+    struct str body =
+        provider_body((struct provider_spec){.n = 1, .organization = 1, .name = "a", .plain = "s"});
     struct uuid id = id_of(4, 1);
     unsigned refused = 0;
     for (size_t n = 0; n < body.len; n++) {
@@ -393,7 +427,8 @@ static void test_many_keys(void **state)
     const unsigned n = 100000;
     struct str *bodies = mem_alloc(n * sizeof(*bodies));
     for (unsigned i = 0; i < n; i++) {
-        bodies[i] = key_body((struct key_spec){.n = i + 1, .organization = 1, .workspace = 1, .name = "a typical name"});
+        bodies[i] = key_body((struct key_spec){
+            .n = i + 1, .organization = 1, .workspace = 1, .name = "a typical name"});
     }
     size_t before = mallinfo2().uordblks;
     uint64_t t0 = clock_mono_ns();
@@ -416,16 +451,20 @@ static void test_many_keys(void **state)
     const unsigned deltas = 100;
     for (unsigned i = 1; i <= deltas; i++) {
         b = snapshot_builder_new(s);
-        put(b, 3, i, key_body((struct key_spec){.n = i, .organization = 1, .workspace = 1, .name = "changed"}));
+        put(b, 3, i,
+            key_body(
+                (struct key_spec){.n = i, .organization = 1, .workspace = 1, .name = "changed"}));
         struct snapshot *next = finish(b, 1 + i);
         snapshot_unref(s);
         s = next;
     }
     uint64_t t3 = clock_mono_ns();
     assert_true(str_eqz(find_key(s, deltas)->name, "changed"));
-    print_message("%u keys: build %llu ms, %zu bytes a key, look-up with hash %llu ns, delta of one %llu us\n", n,
-                  (unsigned long long)((t1 - t0) / 1000000), (after - before) / n,
-                  (unsigned long long)((t2 - t1) / n), (unsigned long long)((t3 - t2) / 1000 / deltas));
+    print_message("%u keys: build %llu ms, %zu bytes a key, look-up with hash %llu ns, delta of "
+                  "one %llu us\n",
+                  n, (unsigned long long)((t1 - t0) / 1000000), (after - before) / n,
+                  (unsigned long long)((t2 - t1) / n),
+                  (unsigned long long)((t3 - t2) / 1000 / deltas));
     snapshot_unref(s);
     mem_free(bodies);
 }

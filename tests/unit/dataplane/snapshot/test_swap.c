@@ -19,7 +19,8 @@ static struct snapshot *root_at(uint64_t version)
     struct error err = ERROR_INIT;
     struct snapshot_builder *b = snapshot_builder_new(NULL);
     struct uuid id = id_of(3, (unsigned)version);
-    struct str body = key_body((struct key_spec){.n = (unsigned)version, .organization = 1, .workspace = 1});
+    struct str body =
+        key_body((struct key_spec){.n = (unsigned)version, .organization = 1, .workspace = 1});
     assert_true(snapshot_builder_put(b, 3, &id, body, &err));
     release(body);
     return snapshot_builder_finish(b, version, &err);

@@ -12,15 +12,16 @@
 #include "common/yaml.h"
 #include "dataplane/standalone/standalone.h"
 
-#define GOOD                                                                                       \
-    "version: 1\n"                                                                                 \
-    "providers:\n"                                                                                 \
-    "  - {name: openai, kind: openai, api_key: sk-test}\n"                                         \
-    "  - {name: local, kind: openai, base_url: \"http://127.0.0.1:9001/v1\", timeout_ms: 5000}\n"    \
-    "models:\n"                                                                                    \
-    "  - {name: gpt-4o, targets: [{provider: openai, model: gpt-4o-2024}, {provider: local, model: m, weight: 3}]}\n" \
-    "keys:\n"                                                                                      \
-    "  - {name: dev, secret: my-secret, models: [\"gpt-*\"]}\n"                                     \
+#define GOOD                                                                                      \
+    "version: 1\n"                                                                                \
+    "providers:\n"                                                                                \
+    "  - {name: openai, kind: openai, api_key: sk-test}\n"                                        \
+    "  - {name: local, kind: openai, base_url: \"http://127.0.0.1:9001/v1\", timeout_ms: 5000}\n" \
+    "models:\n"                                                                                   \
+    "  - {name: gpt-4o, targets: [{provider: openai, model: gpt-4o-2024}, {provider: local, "     \
+    "model: m, weight: 3}]}\n"                                                                    \
+    "keys:\n"                                                                                     \
+    "  - {name: dev, secret: my-secret, models: [\"gpt-*\"]}\n"                                   \
     "  - {name: off, secret: other-secret, disabled: true}\n"
 
 static struct snapshot *load(const char *text)
@@ -52,7 +53,8 @@ static void test_good(void **state)
     assert_true(key_of(s, "other-secret")->disabled);
     assert_true(str_eqz(key_of(s, "other-secret")->providers[0], "*"));
     assert_null(key_of(s, "guess"));
-    const struct snap_model *m = snapshot_model(s, &k->organization_id, &k->workspace_id, STR_LIT("gpt-4o"));
+    const struct snap_model *m =
+        snapshot_model(s, &k->organization_id, &k->workspace_id, STR_LIT("gpt-4o"));
     assert_non_null(m);
     assert_int_equal(m->n_targets, 2);
     assert_int_equal(m->targets[1].weight, 3);
@@ -71,7 +73,8 @@ static void test_good(void **state)
 static void test_ids_and_versions_are_stable(void **state)
 {
     (void)state;
-    struct snapshot *a = load(GOOD), *b = load(GOOD), *c = load(GOOD "  - {name: more, secret: third}\n");
+    struct snapshot *a = load(GOOD), *b = load(GOOD),
+                    *c = load(GOOD "  - {name: more, secret: third}\n");
     struct uuid id = standalone_id(3, STR_LIT("dev"));
     assert_int_equal(snapshot_version(a), snapshot_version(b));
     assert_int_not_equal(snapshot_version(a), snapshot_version(c));
@@ -91,12 +94,15 @@ static void test_errors_have_a_place(void **state)
         const char *text, *says, *param;
         int line;
     } rows[] = {
-        {"version: 1\nproviders:\n  - name: a\n    kind: quantum\n", "quantum", "providers[0].kind", 4},
-        {"version: 1\nproviders:\n  - name: a\n    kind: openai\n    base_url: ftp://x\n", "http", "providers[0].base_url", 5},
-        {"version: 1\nproviders:\n  - name: a\n    kind: openai\n    base_url: https://u:pw@x/v1\n", "user",
+        {"version: 1\nproviders:\n  - name: a\n    kind: quantum\n", "quantum", "providers[0].kind",
+         4},
+        {"version: 1\nproviders:\n  - name: a\n    kind: openai\n    base_url: ftp://x\n", "http",
          "providers[0].base_url", 5},
+        {"version: 1\nproviders:\n  - name: a\n    kind: openai\n    base_url: https://u:pw@x/v1\n",
+         "user", "providers[0].base_url", 5},
         {"version: 1\nkeys:\n  - name: a\n", "secret", "keys[0]", 3},
-        {"version: 1\nkeys:\n  - name: a\n    secret: s\n  - name: b\n    secret: s\n", "secret", "keys[1].secret", 6},
+        {"version: 1\nkeys:\n  - name: a\n    secret: s\n  - name: b\n    secret: s\n", "secret",
+         "keys[1].secret", 6},
         {"version: 1\nproviders: [\n", "", "", 0},
         {"version: 1\nnonsense: 2\n", "", "", 2},
     };
@@ -107,8 +113,9 @@ static void test_errors_have_a_place(void **state)
         assert_false(standalone_parse(str_of(rows[i].text), &s, &settings, &err));
         assert_null(s);
         assert_null(settings.arena);
-        if (!strstr(err.text, rows[i].says) || (rows[i].line && err.line != rows[i].line) || err.line < 1 ||
-            err.column < 1 || (rows[i].param[0] && strcmp(err.param, rows[i].param) != 0)) {
+        if (!strstr(err.text, rows[i].says) || (rows[i].line && err.line != rows[i].line) ||
+            err.line < 1 || err.column < 1 ||
+            (rows[i].param[0] && strcmp(err.param, rows[i].param) != 0)) {
             fail_msg("row %zu: %d:%d %s: %s", i, err.line, err.column, err.param, error_text(&err));
         }
         assert_null(strstr(err.text, "pw@"));

@@ -1,0 +1,233 @@
+/* THE table of commands: words, arguments, summary, handler, options. Rows of one group stand
+ * together. */
+#include "cli/commands.h"
+
+#include "common/json.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define TEXT(s, field) .type = OPTION_TEXT, .offset = offsetof(struct s, field)
+#define FLAG(s, field) .type = OPTION_BOOL, .offset = offsetof(struct s, field)
+#define WORKSPACE(s)                                                           \
+    {                                                                          \
+        .name = "workspace", .env = "WEIR_WORKSPACE", TEXT(s, workspace),      \
+        .help = "workspace, by name or id, where the organization has several" \
+    }
+/* For a row of commands[]: its options and the struct that they fill. */
+#define OPTIONS(rows, s) \
+    .options = (rows), .n_options = COUNT(rows), .options_size = sizeof(struct s)
+
+static const struct option_row login_rows[] = {
+    {.name = "email",
+     .env = "WEIR_EMAIL",
+     TEXT(login_options, email),
+     .help = "who signs in; asked for when absent"},
+    {.name = "password-file",
+     TEXT(login_options, password_file),
+     .help = "file that holds the password (- reads standard input); asked for when absent"},
+    {.name = "token-file",
+     TEXT(login_options, token_file),
+     .help = "keep this admin token instead of signing in (- reads standard input)"},
+};
+
+static const struct option_row key_create_rows[] = {
+    {.name = "model",
+     TEXT(key_create_options, models),
+     .help = "model or pattern that the key may use; absent: all"},
+    {.name = "provider",
+     TEXT(key_create_options, providers),
+     .help = "provider or pattern whose own paths the key may use; absent: all"},
+    {.name = "expires",
+     TEXT(key_create_options, expires),
+     .help = "when it ends: 12h, 30d, or a time such as 2027-01-31T00:00:00Z"},
+    WORKSPACE(key_create_options),
+};
+
+static const struct option_row workspace_rows[] = {WORKSPACE(workspace_options)};
+
+static const struct option_row provider_add_rows[] = {
+    {.name = "kind", TEXT(provider_add_options, kind), .help = "the API that it speaks: openai"},
+    {.name = "base-url",
+     TEXT(provider_add_options, base_url),
+     .help = "its address; absent: the kind's own"},
+    {.name = "api-key",
+     TEXT(provider_add_options, api_key),
+     .secret = true,
+     .help = "where its key is: env:NAME, file:PATH, or - for standard input"},
+    {.name = "timeout",
+     .type = OPTION_DURATION_MS,
+     .offset = offsetof(struct provider_add_options, timeout_ms),
+     .max = 86400000,
+     .help = "for a whole answer; absent: the data plane's default"},
+    WORKSPACE(provider_add_options),
+};
+
+static const struct option_row apply_rows[] = {
+    {.name = "file", TEXT(apply_options, file), .help = "the file; - reads standard input"},
+    {.name = "dry-run",
+     FLAG(apply_options, dry_run),
+     .help = "tell what would be done, and do nothing"},
+    {.name = "prune",
+     FLAG(apply_options, prune),
+     .help = "delete what came from a file before and is not in this one"},
+    WORKSPACE(apply_options),
+};
+
+static const struct option_row export_rows[] = {
+    {.name = "output",
+     TEXT(export_options, output),
+     .help = "write to this file; absent: standard output"},
+    WORKSPACE(export_options),
+};
+
+static const struct option_row logs_rows[] = {
+    {.name = "count",
+     .type = OPTION_U64,
+     .offset = offsetof(struct logs_options, count),
+     .fallback = "20",
+     .min = 1,
+     .max = 10000,
+     .help = "how many of the latest requests"},
+    {.name = "follow", FLAG(logs_options, follow), .help = "go on with new ones until interrupted"},
+    {.name = "key", TEXT(logs_options, key), .help = "of this virtual key, by name or id"},
+    {.name = "model", TEXT(logs_options, model), .help = "that named this model"},
+    {.name = "status",
+     TEXT(logs_options, status),
+     .help = "with this status, such as 200, or of a class, such as 5xx"},
+};
+
+static const struct option_row data_plane_token_rows[] = {
+    {.name = "group",
+     TEXT(data_plane_token_options, group),
+     .help = "group that the data plane joins; absent: default"},
+    {.name = "control",
+     TEXT(data_plane_token_options, control),
+     .help = "HOST:PORT of weir-control's enrolment listener, for the command shown; absent: the "
+             "host of --url, port 8443"},
+};
+
+#define PLAIN .options_size = sizeof(struct cli_options)
+
+const struct command commands[] = {
+    {.words = "login",
+     .arguments = "",
+     .summary = "sign in and keep an admin token",
+     .run = command_login,
+     OPTIONS(login_rows, login_options),
+     .details = "Makes an admin token named after this machine and keeps it, with the address, in\n"
+                "$XDG_CONFIG_HOME/weir/config.yaml or ~/.config/weir/config.yaml (mode 0600)."},
+    {.words = "logout",
+     .arguments = "",
+     .summary = "revoke that token and forget it",
+     .run = command_logout,
+     PLAIN},
+    {.words = "key create",
+     .arguments = "NAME",
+     .summary = "make a virtual key; its secret is shown once",
+     .run = command_key_create,
+     OPTIONS(key_create_rows, key_create_options),
+     .min_words = 1,
+     .max_words = 1,
+     .repeatable = {"model", "provider"}},
+    {.words = "key list",
+     .arguments = "",
+     .summary = "list virtual keys",
+     .run = command_key_list,
+     OPTIONS(workspace_rows, workspace_options)},
+    {.words = "key revoke",
+     .arguments = "ID|NAME",
+     .summary = "revoke a virtual key for good",
+     .run = command_key_revoke,
+     OPTIONS(workspace_rows, workspace_options),
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "provider add",
+     .arguments = "NAME",
+     .summary = "add a model provider",
+     .run = command_provider_add,
+     OPTIONS(provider_add_rows, provider_add_options),
+     .min_words = 1,
+     .max_words = 1,
+     .details = "A key never stands on the command line, where other users and the shell's history "
+                "would see it."},
+    {.words = "provider list",
+     .arguments = "",
+     .summary = "list model providers",
+     .run = command_provider_list,
+     OPTIONS(workspace_rows, workspace_options)},
+    {.words = "provider test",
+     .arguments = "NAME",
+     .summary = "let a data plane call a provider",
+     .run = command_provider_test,
+     OPTIONS(workspace_rows, workspace_options),
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "apply",
+     .arguments = "-f FILE",
+     .summary = "make providers, models and keys as a file says",
+     .run = command_apply,
+     OPTIONS(apply_rows, apply_options),
+     .details =
+         "env:NAME and file:PATH in the file are read here, where weir runs; the values are sent.\n"
+         "Keys without a secret get one, which is shown once. What is not in the file stays, "
+         "unless --prune."},
+    {.words = "export",
+     .arguments = "",
+     .summary = "write the configuration as such a file, without secrets",
+     .run = command_export,
+     OPTIONS(export_rows, export_options)},
+    {.words = "logs",
+     .arguments = "",
+     .summary = "show requests and what they used",
+     .run = command_logs,
+     OPTIONS(logs_rows, logs_options),
+     .details = "With --follow and --json each event is one JSON document on its own line."},
+    {.words = "status",
+     .arguments = "",
+     .summary = "show data planes, versions and the database",
+     .run = command_status,
+     PLAIN},
+    {.words = "data-plane list",
+     .arguments = "",
+     .summary = "list data planes",
+     .run = command_data_plane_list,
+     PLAIN},
+    {.words = "data-plane token",
+     .arguments = "",
+     .summary = "make an enrolment token and show the command that uses it",
+     .run = command_data_plane_token,
+     OPTIONS(data_plane_token_rows, data_plane_token_options)},
+    {.words = "data-plane revoke",
+     .arguments = "ID|NAME",
+     .summary = "shut a data plane out for good",
+     .run = command_data_plane_revoke,
+     PLAIN,
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "version",
+     .arguments = "",
+     .summary = "show the version",
+     .run = command_version,
+     PLAIN},
+    {.words = "help",
+     .arguments = "[COMMAND]",
+     .summary = "show this, or more about one command",
+     .run = command_help,
+     PLAIN,
+     .max_words = 2},
+    {.words = "completion bash",
+     .arguments = "",
+     .summary = "write a completion script for bash",
+     .run = command_completion_bash,
+     PLAIN,
+     .details = "source <(weir completion bash)"},
+};
+const size_t n_commands = COUNT(commands);
+
+int command_version(struct cli *c)
+{
+    if (c->common->json) {
+        return cli_print_json(c, STR_LIT("{\"version\":\"" WEIR_VERSION "\"}"));
+    }
+    fprintf(c->out, "weir %s\n", WEIR_VERSION);
+    return CLI_OK;
+}

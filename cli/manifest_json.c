@@ -1,0 +1,118 @@
+/* A file of the declarative format as the body of POST /apply. */
+#include "cli/manifest_file.h"
+
+#include "common/base/clock.h"
+#include "common/json.h"
+
+static void put_texts(struct json_writer *w, const char *name, const struct str *texts, size_t n)
+{
+    json_name(w, name);
+    json_array_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        json_put_str(w, texts[i]);
+    }
+    json_array_end(w);
+}
+
+static void put_provider(struct json_writer *w, const struct manifest_provider *p,
+                         const struct manifest_extras *e, size_t i)
+{
+    json_object_begin(w);
+    json_field_str(w, "name", p->name);
+    json_field_str(w, "kind", p->kind);
+    if (p->base_url.len) {
+        json_field_str(w, "base_url", p->base_url);
+    }
+    if (p->api_key.ptr) {
+        json_field_str(w, "api_key", p->api_key);
+    }
+    if (p->timeout_ms) {
+        json_field_u64(w, "timeout_ms", p->timeout_ms);
+    }
+    manifest_extras_put(e, EXTRAS_PROVIDERS, i, w);
+    json_object_end(w);
+}
+
+static void put_model(struct json_writer *w, const struct manifest_model *m,
+                      const struct manifest_extras *e, size_t i)
+{
+    json_object_begin(w);
+    json_field_str(w, "name", m->name);
+    json_name(w, "targets");
+    json_array_begin(w);
+    for (size_t t = 0; t < m->n_targets; t++) {
+        json_object_begin(w);
+        json_field_str(w, "provider", m->targets[t].provider);
+        json_field_str(w, "model", m->targets[t].model);
+        json_field_u64(w, "weight", m->targets[t].weight);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    manifest_extras_put(e, EXTRAS_MODELS, i, w);
+    json_object_end(w);
+}
+
+static void put_key(struct json_writer *w, const struct manifest_key *k,
+                    const struct manifest_extras *e, size_t i)
+{
+    char time[25];
+    json_object_begin(w);
+    json_field_str(w, "name", k->name);
+    if (k->secret.ptr) {
+        json_field_str(w, "secret", k->secret);
+    }
+    put_texts(w, "models", k->models, k->n_models);
+    put_texts(w, "providers", k->providers, k->n_providers);
+    json_field_bool(w, "disabled", k->disabled);
+    if (k->expires_at_ms) {
+        clock_format_rfc3339(k->expires_at_ms, time);
+        json_field_z(w, "expires_at", time);
+    }
+    manifest_extras_put(e, EXTRAS_KEYS, i, w);
+    json_object_end(w);
+}
+
+void manifest_file_json(const struct manifest_file *f, const struct apply_flags *flags,
+                        struct buffer *ret)
+{
+    const struct manifest *m = &f->manifest;
+    struct json_writer w;
+    json_writer_init(&w, ret);
+    json_object_begin(&w);
+    json_field_u64(&w, "version", m->version);
+    const char *workspace = flags->workspace ? flags->workspace : f->workspace;
+    if (f->organization) {
+        json_field_z(&w, "organization", f->organization);
+    }
+    if (workspace) {
+        json_field_z(&w, "workspace", workspace);
+    }
+    /* a section that is not in the file is not touched, so it is not sent */
+    if (f->extras.has[EXTRAS_PROVIDERS]) {
+        json_name(&w, "providers");
+        json_array_begin(&w);
+        for (size_t i = 0; i < m->n_providers; i++) {
+            put_provider(&w, &m->providers[i], &f->extras, i);
+        }
+        json_array_end(&w);
+    }
+    if (f->extras.has[EXTRAS_MODELS]) {
+        json_name(&w, "models");
+        json_array_begin(&w);
+        for (size_t i = 0; i < m->n_models; i++) {
+            put_model(&w, &m->models[i], &f->extras, i);
+        }
+        json_array_end(&w);
+    }
+    if (f->extras.has[EXTRAS_KEYS]) {
+        json_name(&w, "keys");
+        json_array_begin(&w);
+        for (size_t i = 0; i < m->n_keys; i++) {
+            put_key(&w, &m->keys[i], &f->extras, i);
+        }
+        json_array_end(&w);
+    }
+    json_field_bool(&w, "prune", flags->prune);
+    json_field_bool(&w, "dry_run", flags->dry_run);
+    json_object_end(&w);
+}

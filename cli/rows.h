@@ -1,0 +1,35 @@
+/* What the commands on lists share: show one as a table, do something to one element of it. */
+#ifndef CLI_ROWS_H
+#define CLI_ROWS_H
+
+#include "cli/cli.h"
+#include "cli/document.h"
+
+enum row_kind {
+    ROW_PLAIN = 0,
+    ROW_TIME,   /* "2026-11-21T22:53:31.123Z" as "2026-11-21 22:53:31" */
+    ROW_AGE,    /* a time as how long ago: "12s", "3h" */
+    ROW_NUMBER, /* set to the right */
+};
+
+struct row_column {
+    const char *title, *member; /* "name", "workspace.name" */
+    enum row_kind kind;
+};
+
+/* columns end in a NULL title. */
+void rows_print(struct cli *c, const struct document *list, const struct row_column *columns);
+/* GET path (of this workspace, where it is not NULL), all pages, as JSON or as a table. */
+int rows_list(struct cli *c, const char *path, const char *workspace,
+              const struct row_column *columns);
+/* POST path/{id}/verb for the element that the command's argument names. */
+int rows_act(struct cli *c, const char *path, const char *workspace, const char *noun,
+             const char *verb, const char *done);
+/* Texts of cells, heap. now_ms: for ROW_AGE. */
+char *row_text(const struct document *row, const struct row_column *column, uint64_t now_ms);
+
+/* "30d", "12h" from now on, or an RFC 3339 time (key.c). */
+#define EXPIRY_MAX_MS 253402300800000u /* the year 10000 */
+bool expiry_parse(struct str text, uint64_t now_ms, uint64_t *ret_ms);
+
+#endif

@@ -1,0 +1,79 @@
+/* Who is signed in. One query holds it; null means nobody. The client's caller (CSRF token, organization) follows it. */
+import { queryOptions, useQuery, type QueryClient } from '@tanstack/react-query';
+import { api, caller } from '../api/client';
+import { errorCode } from '../api/errors';
+import { list, object, optional, text, type Parsed } from '../api/parse';
+
+export const parseSession = object({
+  user: object({ id: text, email: text, name: optional(text, '') }),
+  csrf_token: text,
+  organizations: list(object({ id: text, name: text })),
+});
+
+export type Session = Parsed<typeof parseSession>;
+
+const CHOSEN = 'weir-organization';
+const SIGNED_IN = 'weir-signed-in'; // somebody signed in from this browser: worth asking the server about
+
+function adopt(session: Session): Session {
+  caller.csrfToken = session.csrf_token;
+  localStorage.setItem(SIGNED_IN, 'yes');
+  const chosen = localStorage.getItem(CHOSEN);
+  caller.organization = session.organizations.find((o) => o.id === chosen)?.id ?? session.organizations[0]?.id ?? null;
+  return session;
+}
+
+function forget(): null {
+  localStorage.removeItem(SIGNED_IN);
+  caller.csrfToken = '';
+  caller.organization = null;
+  return null;
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: async ({ signal }): Promise<Session | null> => {
+    if (!localStorage.getItem(SIGNED_IN)) return forget();
+    try {
+      return adopt(await api.get('/session', parseSession, { signal }));
+    } catch (error) {
+      if (errorCode(error) === 'unauthenticated') return forget();
+      throw error;
+    }
+  },
+  staleTime: 5 * 60_000,
+  retry: false,
+});
+
+export async function signIn(queryClient: QueryClient, email: string, password: string): Promise<void> {
+  const session = adopt(await api.post('/session', parseSession, { body: { email, password } }));
+  queryClient.clear();
+  queryClient.setQueryData(sessionQuery.queryKey, session);
+}
+
+export async function signOut(queryClient: QueryClient): Promise<void> {
+  try {
+    await api.delete('/session', () => undefined);
+  } catch (error) {
+    if (errorCode(error) !== 'unauthenticated') throw error;
+  }
+  dropSession(queryClient);
+}
+
+/* Nothing of one person's stays for the next. */
+export function dropSession(queryClient: QueryClient): void {
+  queryClient.setQueryData(sessionQuery.queryKey, forget());
+  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
+  queryClient.getMutationCache().clear();
+}
+
+export function chooseOrganization(queryClient: QueryClient, id: string): void {
+  localStorage.setItem(CHOSEN, id);
+  caller.organization = id;
+  void queryClient.resetQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
+}
+
+/* Null for the moment between the end of a session and the sign-in page. */
+export function useSession(): Session | null {
+  return useQuery(sessionQuery).data ?? null;
+}

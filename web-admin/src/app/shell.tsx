@@ -1,0 +1,141 @@
+/* The frame around every page of somebody who is signed in: navigation in groups, organization, colour scheme, sign-out. */
+import { AppShell, Burger, Menu, NativeSelect, UnstyledButton, useMantineColorScheme } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { describeError } from '../api/errors';
+import { caller } from '../api/client';
+import { CubeIcon, HomeIcon, KeyIcon, MoonIcon, PlaneIcon, PlugIcon, ScreenIcon, SignOutIcon, SunIcon, WeirLogo, type Icon } from '../ui/icons';
+import { notifyFailure } from '../ui/notify';
+import { chooseOrganization, signOut, useSession, type Session } from './session';
+import classes from './shell.module.css';
+import { texts } from './shell_texts';
+
+type Place = { to: '/' | '/keys' | '/models' | '/providers' | '/data-planes'; label: string; icon: Icon };
+
+const PLACES: { group: string | null; places: Place[] }[] = [
+  { group: null, places: [{ to: '/', label: texts.home, icon: HomeIcon }] },
+  { group: texts.groups.use, places: [{ to: '/keys', label: texts.keys, icon: KeyIcon }] },
+  { group: texts.groups.control, places: [{ to: '/models', label: texts.models, icon: CubeIcon }, { to: '/providers', label: texts.providers, icon: PlugIcon }] },
+  { group: texts.groups.system, places: [{ to: '/data-planes', label: texts.dataPlanes, icon: PlaneIcon }] },
+];
+
+const SCHEMES = [
+  { value: 'light', label: texts.scheme.light, icon: SunIcon },
+  { value: 'dark', label: texts.scheme.dark, icon: MoonIcon },
+  { value: 'auto', label: texts.scheme.auto, icon: ScreenIcon },
+] as const;
+
+function Brand() {
+  return (
+    <Link to="/" className={classes.brand}>
+      <WeirLogo />
+      Weir
+    </Link>
+  );
+}
+
+function OrganizationSwitcher({ session: { organizations } }: { session: Session }) {
+  const queryClient = useQueryClient();
+  const router = useRouter();
+  if (organizations.length < 2) return null;
+  return (
+    <div className={classes.switcher}>
+      <NativeSelect
+        size="xs"
+        aria-label={texts.organization}
+        data={organizations.map((o) => ({ value: o.id, label: o.name }))}
+        defaultValue={caller.organization ?? undefined}
+        onChange={(event) => {
+          chooseOrganization(queryClient, event.currentTarget.value);
+          void router.invalidate();
+        }}
+      />
+    </div>
+  );
+}
+
+function PersonMenu({ session: { user } }: { session: Session }) {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const queryClient = useQueryClient();
+  const router = useRouter();
+  const leave = useMutation({
+    mutationFn: () => signOut(queryClient),
+    onSuccess: () => router.navigate({ to: '/sign-in' }),
+    onError: (error) => notifyFailure(describeError(error).title),
+  });
+  return (
+    <Menu position="top-start" width={220} shadow="md" withInitialFocusPlaceholder={false}>
+      <Menu.Target>
+        <UnstyledButton className={classes.person}>
+          <span className={classes.initial} aria-hidden="true">
+            {(user.name || user.email).charAt(0).toUpperCase()}
+          </span>
+          <span className={classes.who}>{user.name || user.email}</span>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{texts.scheme.title}</Menu.Label>
+        <Menu.RadioGroup value={colorScheme} onChange={(value) => setColorScheme(value as typeof colorScheme)}>
+          {SCHEMES.map(({ value, label, icon: Mark }) => (
+            <Menu.RadioItem key={value} value={value} rightSection={<Mark size={16} />}>
+              {label}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
+        <Menu.Divider />
+        <Menu.Item leftSection={<SignOutIcon size={16} />} onClick={() => leave.mutate()}>
+          {texts.signOut}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+export function Shell() {
+  const [opened, { toggle, close }] = useDisclosure(false);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const session = useSession();
+  useEffect(close, [path, close]);
+  if (!session) return null;
+  return (
+    <AppShell header={{ height: { base: 52, sm: 0 } }} navbar={{ width: 224, breakpoint: 'sm', collapsed: { mobile: !opened } }} padding={{ base: 'md', sm: 'xl' }} transitionDuration={120}>
+      <a href="#main" className="skip-link" onClick={(event) => {
+        event.preventDefault(); // <base> would make "#main" another page
+        document.getElementById('main')?.focus();
+      }}>
+        {texts.skip}
+      </a>
+      <AppShell.Header hiddenFrom="sm" className={classes.bar}>
+        <Burger opened={opened} onClick={toggle} size="sm" aria-expanded={opened} aria-label={opened ? texts.closeNavigation : texts.openNavigation} />
+        <Brand />
+      </AppShell.Header>
+      <AppShell.Navbar className={classes.nav} aria-label={texts.navigation}>
+        <Brand />
+        <OrganizationSwitcher session={session} />
+        <div className={classes.links}>
+          {PLACES.map(({ group, places }) => (
+            <div key={group ?? 'top'}>
+              {group && <h2>{group}</h2>}
+              <ul>
+                {places.map(({ to, label, icon: Mark }) => (
+                  <li key={to}>
+                    <Link to={to} activeOptions={{ exact: to === '/', includeSearch: false }}>
+                      <Mark />
+                      {label}
+                    </Link>
+                  </li>
+                ))}
+              </ul>
+            </div>
+          ))}
+        </div>
+        <PersonMenu session={session} />
+      </AppShell.Navbar>
+      <AppShell.Main id="main" tabIndex={-1} className={classes.main}>
+        <Outlet />
+      </AppShell.Main>
+    </AppShell>
+  );
+}

@@ -1,0 +1,16 @@
+export const texts = {
+  skip: 'Skip to the page',
+  navigation: 'Main',
+  openNavigation: 'Open navigation',
+  closeNavigation: 'Close navigation',
+  home: 'Home',
+  groups: { use: 'Use', control: 'Control', system: 'System' },
+  keys: 'Virtual keys',
+  models: 'Models',
+  providers: 'Providers',
+  dataPlanes: 'Data planes',
+  organization: 'Organization',
+  scheme: { title: 'Colour scheme', light: 'Light', dark: 'Dark', auto: 'As the system' },
+  signOut: 'Sign out',
+  notFound: { title: 'There is no such page', lead: 'The address may be mistyped, or the page may have moved.', back: 'Go to Home' },
+};

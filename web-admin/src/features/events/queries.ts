@@ -1,0 +1,13 @@
+import { queryOptions } from '@tanstack/react-query';
+import { api } from '../../api/client';
+import { parseEvents } from './schema';
+
+export const LAST_EVENTS = 20;
+
+/* Read anew every two seconds while the page is seen. */
+export const lastEventsQuery = queryOptions({
+  queryKey: ['events', 'last'],
+  queryFn: async ({ signal }) => (await api.get('/events', parseEvents, { query: { limit: LAST_EVENTS }, signal })).data,
+  refetchInterval: 2000,
+  refetchIntervalInBackground: false,
+});

@@ -1,0 +1,85 @@
+import { screen, waitFor, within } from '@testing-library/react';
+import { expect, test } from 'vitest';
+import { fakeApi, keyRow, listOf, refusal } from '../../test/fake_api';
+import { open } from '../../test/open';
+import { expiryOf } from './form';
+
+const SECRET = 'wr_live_shownOnce0123456789';
+
+test('the secret of a new key is shown once and kept nowhere', async () => {
+  const keys: unknown[] = [];
+  const { to } = fakeApi({
+    'GET /keys': () => listOf(...keys),
+    'POST /keys': () => {
+      keys.push(keyRow('my-app'));
+      return { status: 201, body: { ...keyRow('my-app'), secret: SECRET } };
+    },
+  });
+  const { user, queryClient } = open('/keys?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'my-app');
+  await user.click(within(dialog).getByRole('button', { name: 'Create key' }));
+
+  expect((await screen.findByLabelText('Secret')).textContent).toBe(SECRET);
+  expect(screen.getByLabelText('Try it').textContent).toContain(`Authorization: Bearer ${SECRET}`);
+  expect(to('POST /keys')[0]!.body).toEqual({ name: 'my-app', models: ['*'], expires_at: null });
+  expect(to('POST /keys')[0]!.headers['x-weir-csrf']).toBe('csrf-1');
+  expect(window.location.search).toBe(''); // a reload does not offer to make another
+
+  await user.click(screen.getByRole('button', { name: 'I have stored it' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  await screen.findByRole('cell', { name: 'my-app' });
+  expect(document.body.textContent).not.toContain(SECRET);
+  expect(JSON.stringify(queryClient.getQueryCache().getAll().map((query) => query.state.data))).not.toContain(SECRET);
+  await waitFor(() => expect(JSON.stringify(queryClient.getMutationCache().getAll().map((mutation) => mutation.state.data ?? null))).not.toContain(SECRET));
+});
+
+test('what the server refuses in a field is told at that field', async () => {
+  fakeApi({ 'POST /keys': () => refusal(409, 'conflict', 'name is taken in this workspace') });
+  const { user } = open('/keys?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'my-app');
+  await user.click(within(dialog).getByRole('button', { name: 'Create key' }));
+  await within(dialog).findByText('name is taken in this workspace');
+  expect(within(dialog).getByLabelText('Name').getAttribute('aria-invalid')).toBe('true');
+  expect(within(dialog).queryByRole('alert')).toBeNull();
+});
+
+test('a reply without the secret is refused, not shown as success', async () => {
+  fakeApi({ 'POST /keys': () => ({ status: 201, body: keyRow('my-app') }) });
+  const { user } = open('/keys?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'my-app');
+  await user.click(within(dialog).getByRole('button', { name: 'Create key' }));
+  expect((await within(dialog).findByRole('alert')).textContent).toContain('Secret: expected a text, got nothing');
+});
+
+test('revoking asks first', async () => {
+  const { to } = fakeApi({ 'GET /keys': () => listOf(keyRow('old')), 'POST /keys/key_old/revoke': () => ({ body: keyRow('old', { status: 'revoked' }) }) });
+  const { user } = open('/keys');
+  await user.click(await screen.findByRole('button', { name: 'Revoke old' }));
+  const dialog = await screen.findByRole('dialog');
+  expect(to('POST /keys/key_old/revoke')).toHaveLength(0);
+  await user.click(within(dialog).getByRole('button', { name: 'Cancel' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  expect(to('POST /keys/key_old/revoke')).toHaveLength(0);
+
+  await user.click(screen.getByRole('button', { name: 'Revoke old' }));
+  await user.click(within(await screen.findByRole('dialog')).getByRole('button', { name: 'Revoke key' }));
+  await waitFor(() => expect(to('POST /keys/key_old/revoke')).toHaveLength(1));
+});
+
+test('a list of the wrong shape is refused with the place that is wrong', async () => {
+  fakeApi({ 'GET /keys': () => listOf({ ...keyRow('odd'), models: 'gpt-4o' }) });
+  open('/keys');
+  const alert = await screen.findByRole('alert');
+  expect(alert.textContent).toContain('Data[0].models: expected a list, got a string');
+  expect(screen.queryByRole('table')).toBeNull();
+});
+
+test('an expiry is a moment to come', () => {
+  const now = new Date('2030-01-31T12:00:00Z');
+  expect(expiryOf({ expiry: 'never', date: '' }, now)).toBeNull();
+  expect(expiryOf({ expiry: '7', date: '' }, now)).toBe('2030-02-07T12:00:00.000Z');
+  expect(expiryOf({ expiry: 'date', date: '2030-03-01' }, now)).toBe(new Date('2030-03-01T23:59:59').toISOString());
+});

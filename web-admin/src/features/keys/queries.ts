@@ -1,0 +1,31 @@
+import { infiniteQueryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { api } from '../../api/client';
+import type { components } from '../../api/schema';
+import { parseCreatedKey, parseKey, parseKeys } from './schema';
+
+export type NewKey = components['schemas']['KeyCreate'];
+
+export const keysQuery = infiniteQueryOptions({
+  queryKey: ['keys'],
+  queryFn: ({ pageParam, signal }) => api.get('/keys', parseKeys, { query: { limit: 100, cursor: pageParam }, signal }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => last.next_cursor ?? undefined,
+});
+
+/* The reply holds the secret: it stays in the mutation and goes into no cache. */
+export function useCreateKey() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    gcTime: 0,
+    mutationFn: (key: NewKey) => api.post('/keys', parseCreatedKey, { body: key }),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: keysQuery.queryKey }),
+  });
+}
+
+export function useRevokeKey() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api.post('/keys/{id}/revoke', parseKey, { params: { id } }),
+    onSettled: () => queryClient.invalidateQueries({ queryKey: keysQuery.queryKey }),
+  });
+}

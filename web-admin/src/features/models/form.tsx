@@ -1,0 +1,77 @@
+/* Names a model and who answers it: one target, and fallbacks in order. */
+import { Button, CloseButton, Group, Modal, NativeSelect, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { ApiError } from '../../api/errors';
+import { PlusIcon } from '../../ui/icons';
+import { ErrorNotice } from '../../ui/notices';
+import { notifyDone } from '../../ui/notify';
+import type { Provider } from '../providers/schema';
+import classes from './models.module.css';
+import { useCreateModel } from './queries';
+import { texts } from './texts';
+
+function fieldOf(error: unknown): string | null {
+  if (!(error instanceof ApiError)) return null;
+  return error.param === 'name' || error.code === 'conflict' ? 'name' : null;
+}
+
+function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () => void }) {
+  const create = useCreateModel();
+  const target = { provider: providers[0]?.name ?? '', model: '' };
+  const form = useForm({
+    initialValues: { name: '', targets: [target] },
+    validate: { name: (value) => (value.trim() ? null : texts.form.needName) },
+  });
+  const submit = form.onSubmit(({ name, targets }) =>
+    create.mutate(
+      // the first is chosen by weight, the others follow in their order
+      { name: name.trim(), targets: targets.map(({ provider, model }, i) => ({ provider, model: model.trim() || name.trim(), weight: i === 0 ? 1 : 0 })) },
+      {
+        onSuccess: (made) => {
+          notifyDone(texts.form.done(made.name));
+          onClose();
+        },
+        onError: (error) => {
+          const field = fieldOf(error);
+          if (field) form.setFieldError(field, error.message);
+        },
+      },
+    ),
+  );
+  return (
+    <form onSubmit={submit} noValidate autoComplete="off">
+      <Stack gap="md">
+        {create.error && !fieldOf(create.error) && <ErrorNotice error={create.error} />}
+        <TextInput {...form.getInputProps('name')} label={texts.form.name} description={texts.form.nameHelp} placeholder={texts.form.namePlaceholder} maxLength={200} autoComplete="off" data-autofocus />
+        {form.values.targets.map((_, i) => (
+          <div key={i} className={classes.target}>
+            <NativeSelect {...form.getInputProps(`targets.${i}.provider`)} label={texts.form.provider} data={providers.map((provider) => provider.name)} />
+            <TextInput {...form.getInputProps(`targets.${i}.model`)} label={texts.form.model} placeholder={form.values.name || texts.form.namePlaceholder} maxLength={200} autoComplete="off" />
+            {i > 0 && <CloseButton aria-label={texts.form.remove} onClick={() => form.removeListItem('targets', i)} />}
+          </div>
+        ))}
+        <div>
+          <Button variant="subtle" size="compact-sm" leftSection={<PlusIcon size={14} />} onClick={() => form.insertListItem('targets', target)}>
+            {texts.form.another}
+          </Button>
+        </div>
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            {texts.form.cancel}
+          </Button>
+          <Button type="submit" loading={create.isPending}>
+            {texts.form.submit}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+export function ModelDialog({ opened, providers, onClose }: { opened: boolean; providers: Provider[]; onClose: () => void }) {
+  return (
+    <Modal opened={opened} onClose={onClose} title={texts.form.title} closeOnClickOutside={false}>
+      <ModelForm key={providers.length > 0 ? 'with' : 'without'} providers={providers} onClose={onClose} />
+    </Modal>
+  );
+}

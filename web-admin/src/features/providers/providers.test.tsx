@@ -1,0 +1,49 @@
+import { screen, waitFor, within } from '@testing-library/react';
+import { expect, test } from 'vitest';
+import { fakeApi, listOf, refusal } from '../../test/fake_api';
+import { open } from '../../test/open';
+
+const provider = { id: 'prov_1', name: 'openai', kind: 'openai', base_url: 'https://api.openai.com/v1', api_key_mask: 'sk-…abcd', disabled: false };
+const verdict = (result: unknown) => ({ body: { provider_id: 'prov_1', data_plane: { id: 'dp_1', name: 'one' }, result } });
+
+async function testOnce(answer: Parameters<typeof fakeApi>[0]) {
+  fakeApi({ 'GET /providers': () => listOf(provider), ...answer });
+  const { user } = open('/providers');
+  await user.click(await screen.findByRole('button', { name: 'Test openai' }));
+}
+
+test('a test that went well says how long it took and what it found', async () => {
+  await testOnce({ 'POST /providers/prov_1/test': () => verdict({ ok: true, status: 200, latency_ms: 184, models: 67, error: null }) });
+  await screen.findByText('Answered in 184 ms, 67 models');
+});
+
+test('a test that failed says why', async () => {
+  await testOnce({ 'POST /providers/prov_1/test': () => verdict({ ok: false, status: 401, latency_ms: 9, models: 0, error: 'the provider refused the credential' }) });
+  await screen.findByText('Status 401');
+  await screen.findByText('the provider refused the credential');
+});
+
+test('a test that no data plane could make says so', async () => {
+  await testOnce({ 'POST /providers/prov_1/test': () => refusal(503, 'not_ready', 'no data plane is connected') });
+  await screen.findByText('No data plane is connected.');
+});
+
+test('an added provider’s credential is sent once and shown by its mask only', async () => {
+  const made: unknown[] = [];
+  const { to } = fakeApi({
+    'GET /providers': () => listOf(...made),
+    'POST /providers': () => {
+      made.push(provider);
+      return { status: 201, body: provider };
+    },
+  });
+  const { user } = open('/providers?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'openai');
+  await user.type(within(dialog).getByLabelText('Base URL'), 'https://api.openai.com/v1');
+  await user.type(within(dialog).getByLabelText('API key'), 'sk-very-secret');
+  await user.click(within(dialog).getByRole('button', { name: 'Add provider' }));
+  await screen.findByText('sk-…abcd');
+  expect(to('POST /providers')[0]!.body).toEqual({ name: 'openai', kind: 'openai', base_url: 'https://api.openai.com/v1', api_key: 'sk-very-secret' });
+  await waitFor(() => expect(document.body.innerHTML).not.toContain('sk-very-secret'));
+});

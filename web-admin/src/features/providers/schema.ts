@@ -1,0 +1,29 @@
+import { boolean, nullable, number, object, optional, page, text, type Parsed } from '../../api/parse';
+
+export const parseProvider = object({
+  id: text,
+  name: text,
+  kind: text,
+  base_url: optional(text, ''),
+  api_key_mask: optional(text, ''),
+  disabled: optional(boolean, false),
+});
+
+export const parseProviders = page(parseProvider);
+
+/* A data plane's verdict; result is null when it gave none. */
+export const parseTest = object({
+  data_plane: object({ name: optional(text, '') }),
+  result: nullable(
+    object({
+      ok: boolean,
+      status: optional(number, 0),
+      latency_ms: optional(number, 0),
+      models: optional(number, 0),
+      error: nullable(text),
+    }),
+  ),
+});
+
+export type Provider = Parsed<typeof parseProvider>;
+export type ProviderTest = Parsed<typeof parseTest>;
