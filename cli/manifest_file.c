@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/rules/secret_ref.h"
 #include "common/yaml.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
@@ -40,29 +39,6 @@ static bool read_stream(FILE *in, struct arena *a, struct str *ret, struct error
     return ok ||
            error_set(err, ERR_INVALID_FIELD,
                      "cannot read standard input, or it is larger than %zu bytes", FILE_MAX_BYTES);
-}
-
-/* Where a provider answers may differ from place to place, so an address may be a reference as a
- * secret may. */
-static bool resolve_addresses(struct manifest_file *f, struct arena *a, struct error *err)
-{
-    const struct yaml_node *list =
-        f->root->kind == YAML_MAP ? yaml_get(f->root, "providers") : NULL;
-    for (size_t i = 0; list && list->kind == YAML_SEQ && i < list->n; i++) {
-        struct yaml_node *n =
-            list->items[i]->kind == YAML_MAP ? yaml_get(list->items[i], "base_url") : NULL;
-        if (!n || n->kind != YAML_SCALAR ||
-            !(str_starts(n->text, STR_LIT("env:")) || str_starts(n->text, STR_LIT("file:")))) {
-            continue;
-        }
-        if (!secret_ref_resolve(n->text, a, &n->text, err)) {
-            char param[sizeof err->param];
-            (void)snprintf(param, sizeof param, "providers[%zu].base_url", i);
-            (void)snprintf(err->param, sizeof err->param, "%s", param);
-            return place(f, err, n->line, n->column);
-        }
-    }
-    return true;
 }
 
 /* Where the file belongs. */
@@ -102,8 +78,7 @@ bool manifest_file_read(const char *path, FILE *in, struct arena *a, struct mani
         /* what is wrong with the file as a whole names it already */
         return err->line ? place(ret, err, err->line, err->column) : false;
     }
-    if (!resolve_addresses(ret, a, err) || !manifest_extras_take(ret->root, a, &ret->extras, err) ||
-        !take_place(ret, err)) {
+    if (!manifest_extras_take(ret->root, a, &ret->extras, err) || !take_place(ret, err)) {
         return false;
     }
     if (!manifest_parse(ret->root, a, &ret->manifest, err)) {

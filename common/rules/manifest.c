@@ -266,7 +266,7 @@ static bool read_provider(const struct reader *r, const struct place *p,
     ret->base_url = STR_LIT("");
     if (!check_fields(r, p, fields) || !take_name(r, p, &ret->name) ||
         !take_text(r, p, "kind", true, &ret->kind) ||
-        !take_text(r, p, "base_url", false, &ret->base_url) ||
+        !take_secret(r, p, "base_url", &ret->base_url) || /* may be a reference too */
         !take_secret(r, p, "api_key", &ret->api_key) ||
         !take_number(r, p, "timeout_ms", TIMEOUT_MAX_MS, &ret->timeout_ms)) {
         return false;

@@ -10,7 +10,8 @@
 struct yaml_node;
 
 struct manifest_provider {
-    struct str name, kind, base_url; /* kind: "openai" for now; base_url "" = the kind's own */
+    struct str name, kind;
+    struct str base_url; /* resolved (it may differ from place to place); "" = the kind's own */
     struct str api_key;              /* resolved; NULL ptr when absent */
     uint64_t timeout_ms;             /* 0: default */
     int line;

@@ -95,11 +95,11 @@ for (const dialect of readdirSync(here, { withFileTypes: true }).filter((d) => d
             const answer = read(folder, 'upstream_response');
             // one byte-exact answer, in small pieces so that no test depends on how the bytes are split
             const cut = answer.start.endsWith(' CUT');
-            const head = `${answer.start.replace(/ CUT$/, '')}\r\n${answer.headers.map(([k, v]) => `${k}: ${v}\r\n`).join('')}${cut ? '' : `content-length: ${answer.body.length}\r\n`}\r\n`;
+            const head = `${answer.start.replace(/ CUT$/, '')}\r\n${answer.headers.map(([k, v]) => `${k}: ${v}\r\n`).join('')}${cut ? '' : `content-length: ${answer.body.length}\r\n`}connection: close\r\n\r\n`;
             const all = Buffer.from(head + answer.body, 'latin1');
             let at = 0;
             const next = () => {
-              if (at >= all.length) return cut ? socket.destroy() : undefined;
+              if (at >= all.length) return cut ? socket.destroy() : socket.end();
               socket.write(all.subarray(at, at + 97), () => setImmediate(next));
               at += 97;
             };
