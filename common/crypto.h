@@ -1,5 +1,6 @@
 /* The one wrapper over OpenSSL's primitives. All calls may be made by any thread; failures of the
- * library itself (out of memory, broken provider) stop the process, so only verification can fail. */
+ * library itself (out of memory, broken provider) stop the process, so only verification can fail.
+ */
 #ifndef COMMON_CRYPTO_H
 #define COMMON_CRYPTO_H
 
@@ -24,7 +25,8 @@ bool crypto_equal(const void *a, const void *b, size_t n);
 #define CRYPTO_SEALED_LEN(n) ((n) + CRYPTO_NONCE_LEN + CRYPTO_TAG_LEN)
 void crypto_seal(const uint8_t key[static CRYPTO_KEY_LEN], const uint8_t *nonce, struct str aad,
                  const void *plain, size_t n, uint8_t *out);
-/* out holds sealed_len - 28 bytes. False when the tag is wrong (out is then zeroed) or it is too short. */
+/* out holds sealed_len - 28 bytes. False when the tag is wrong (out is then zeroed) or it is too
+ * short. */
 bool crypto_open(const uint8_t key[static CRYPTO_KEY_LEN], struct str aad, const void *sealed,
                  size_t sealed_len, uint8_t *out);
 /* lower-case hex, NUL-terminated: 2 * n + 1 bytes. */
@@ -32,7 +34,8 @@ void crypto_hex(const void *p, size_t n, char *out);
 bool crypto_unhex(struct str hex, uint8_t *out, size_t n); /* exactly n bytes, else false */
 /* base64url without padding; out holds 4 * ((n + 2) / 3) + 1 bytes; returns length. */
 size_t crypto_base64url(const void *p, size_t n, char *out);
-/* Standard or url alphabet, padding optional. False on junk or when it needs more than cap bytes. */
+/* Standard or url alphabet, padding optional. False on junk or when it needs more than cap bytes.
+ */
 bool crypto_unbase64(struct str s, uint8_t *out, size_t cap, size_t *ret_len);
 /* zlib's CRC-32 polynomial. */
 uint32_t crypto_crc32(uint32_t seed, const void *p, size_t n);

@@ -1,7 +1,8 @@
 /* Structured log lines, one JSON object a line on stderr (or `text` for people): ts, level, msg,
- * component, event code and key-value pairs. Values are escaped; nothing that is secret may be passed, and
- * texts that look like a Weir key or a bearer credential are masked all the same. Any thread; each line
- * is one write(). Leaves (common/, stores, parsers) never log above debug: who decides logs, once. */
+ * component, event code and key-value pairs. Values are escaped; nothing that is secret may be
+ * passed, and texts that look like a Weir key or a bearer credential are masked all the same. Any
+ * thread; each line is one write(). Leaves (common/, stores, parsers) never log above debug: who
+ * decides logs, once. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
@@ -25,8 +26,10 @@ struct log_pair {
 #define LOG_U(k, v) ((struct log_pair){.key = (k), .kind = LOG_PAIR_U64, .u = (uint64_t)(v)})
 #define LOG_I(k, v) ((struct log_pair){.key = (k), .kind = LOG_PAIR_I64, .i = (int64_t)(v)})
 /* log_write(LOG_INFO, "listening", "listener is open", LOG_Z("address", a), LOG_U("port", p)) */
-#define log_write(level, event, msg, ...)                                                          \
-    log_emit((level), (event), (msg), (struct log_pair[]){__VA_ARGS__ __VA_OPT__(, ) {.kind = LOG_PAIR_END}})
-void log_emit(enum log_level level, const char *event, const char *msg, const struct log_pair *pairs);
+#define log_write(level, event, msg, ...) \
+    log_emit((level), (event), (msg),     \
+             (struct log_pair[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_PAIR_END}})
+void log_emit(enum log_level level, const char *event, const char *msg,
+              const struct log_pair *pairs);
 
 #endif

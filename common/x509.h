@@ -1,5 +1,6 @@
-/* The channel's small CA: P-256 keys, PEM in and out. Made by the control plane, used by both planes.
- * Any thread. PEM texts are heap, NUL-terminated, freed with mem_free (keys: mem_free_secret). */
+/* The channel's small CA: P-256 keys, PEM in and out. Made by the control plane, used by both
+ * planes. Any thread. PEM texts are heap, NUL-terminated, freed with mem_free (keys:
+ * mem_free_secret). */
 #ifndef COMMON_X509_H
 #define COMMON_X509_H
 
@@ -9,17 +10,19 @@
 bool x509_make_ca(const char *common_name, unsigned days, char **ret_cert_pem, char **ret_key_pem,
                   struct error *err);
 /* New key and a CSR for it (CN = common_name). */
-bool x509_make_csr(const char *common_name, char **ret_csr_pem, char **ret_key_pem, struct error *err);
+bool x509_make_csr(const char *common_name, char **ret_csr_pem, char **ret_key_pem,
+                   struct error *err);
 /* Signs the CSR's key (its self-signature is checked; its subject and extensions are ignored) as CN
- * common_name (1 to 64 bytes). A bad CSR (or one whose key is not P-256) is ERR_INVALID_FIELD. It never outlives the CA.
- * `server` adds serverAuth and the names (DNS names or IP addresses, comma-separated) as SAN;
- * else clientAuth only. */
+ * common_name (1 to 64 bytes). A bad CSR (or one whose key is not P-256) is ERR_INVALID_FIELD. It
+ * never outlives the CA. `server` adds serverAuth and the names (DNS names or IP addresses,
+ * comma-separated) as SAN; else clientAuth only. */
 bool x509_sign_csr(const char *csr_pem, const char *ca_cert_pem, const char *ca_key_pem,
                    const char *common_name, bool server, const char *names, unsigned days,
                    char **ret_cert_pem, struct error *err);
-/* Key and certificate in one step, for the control plane's own listeners. The certificate stands alone: where clients
- * pin the CA (tls_client_pinned_new), write the CA's PEM behind it into the certificate file. mbedTLS 2.28 (NNG) does not
- * compare IP addresses: give such clients a DNS name to expect. */
+/* Key and certificate in one step, for the control plane's own listeners. The certificate stands
+ * alone: where clients pin the CA (tls_client_pinned_new), write the CA's PEM behind it into the
+ * certificate file. mbedTLS 2.28 (NNG) does not compare IP addresses: give such clients a DNS name
+ * to expect. */
 bool x509_make_server(const char *ca_cert_pem, const char *ca_key_pem, const char *common_name,
                       const char *names, unsigned days, char **ret_cert_pem, char **ret_key_pem,
                       struct error *err);

@@ -1,6 +1,6 @@
 # Shared by deploy/up, deploy/down and tests/run: packages, the unprivileged user, a private PostgreSQL cluster.
 # Sourced by bash; every function says what went wrong and returns non-zero.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2120
 
 BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libevent-dev libssl-dev libnng-dev libprotobuf-c-dev
  protobuf-c-compiler protobuf-compiler libmicrohttpd-dev libargon2-dev libjansson-dev libyaml-dev libpq-dev

@@ -1,6 +1,6 @@
 # What deploy/up and deploy/down know of a running stack: where its state is, its ports, its processes.
 # Sourced by bash behind lib.sh; `root` is the checkout.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 
 ADMIN_EMAIL=admin@localhost
 PORT_NAMES="admin proxy ops enrol channel demo postgres"

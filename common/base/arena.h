@@ -1,6 +1,6 @@
 /* Memory of one request (or one parse): allocate freely, release all at once. Clean-up hooks run in
- * reverse order on release, so whatever needs undoing is registered here and early return stays safe.
- * One thread at a time. */
+ * reverse order on release, so whatever needs undoing is registered here and early return stays
+ * safe. One thread at a time. */
 #ifndef COMMON_BASE_ARENA_H
 #define COMMON_BASE_ARENA_H
 
@@ -14,12 +14,14 @@ struct arena *arena_new(size_t max_bytes);
 void arena_free(struct arena *a);
 /* Runs the hooks and forgets everything, keeping the first chunk for the next use. */
 void arena_reset(struct arena *a);
-/* 16-byte aligned, not zeroed. NULL when the ceiling or memory is reached: the caller fails that request. */
+/* 16-byte aligned, not zeroed. NULL when the ceiling or memory is reached: the caller fails that
+ * request. */
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_zalloc(struct arena *a, size_t n);
 /* NUL-terminated copies; ptr is NULL when out of room. */
 struct str arena_str(struct arena *a, struct str s);
-struct str arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct str arena_printf(struct arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 typedef void (*arena_hook_fn)(void *arg);
 /* False when out of room (then the hook was not registered). */
 bool arena_on_release(struct arena *a, arena_hook_fn fn, void *arg);

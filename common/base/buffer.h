@@ -1,5 +1,5 @@
-/* Growing byte buffer with a ceiling given at creation; past it, appends fail and `failed` stays set, so
- * a run of appends is checked once at its end. */
+/* Growing byte buffer with a ceiling given at creation; past it, appends fail and `failed` stays
+ * set, so a run of appends is checked once at its end. */
 #ifndef COMMON_BASE_BUFFER_H
 #define COMMON_BASE_BUFFER_H
 

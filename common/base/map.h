@@ -1,5 +1,5 @@
-/* Hash map from byte strings to pointers (open addressing, SipHash with a per-process key, so a peer
- * cannot choose collisions). Keys are not copied: they must outlive the entry. One thread. */
+/* Hash map from byte strings to pointers (open addressing, SipHash with a per-process key, so a
+ * peer cannot choose collisions). Keys are not copied: they must outlive the entry. One thread. */
 #ifndef COMMON_BASE_MAP_H
 #define COMMON_BASE_MAP_H
 

@@ -1,5 +1,6 @@
-/* Pointer-and-length text. A `struct str` never owns its bytes and need not end in NUL; whoever made
- * the bytes says how long they live. An absent value is `{NULL, 0}`; an empty one has a non-NULL ptr. */
+/* Pointer-and-length text. A `struct str` never owns its bytes and need not end in NUL; whoever
+ * made the bytes says how long they live. An absent value is `{NULL, 0}`; an empty one has a
+ * non-NULL ptr. */
 #ifndef COMMON_BASE_STR_H
 #define COMMON_BASE_STR_H
 
@@ -40,7 +41,8 @@ bool str_ends(struct str s, struct str suffix);
 int str_cmp(struct str a, struct str b); /* byte order, shorter first on a tie */
 struct str str_slice(struct str s, size_t from, size_t len); /* clamped to s */
 struct str str_trim(struct str s);                           /* ASCII blanks off both ends */
-/* Cuts s at the first `sep`: *ret_head before it, *ret_tail behind it. False (outputs untouched) when absent. */
+/* Cuts s at the first `sep`: *ret_head before it, *ret_tail behind it. False (outputs untouched)
+ * when absent. */
 bool str_cut(struct str s, char sep, struct str *ret_head, struct str *ret_tail);
 /* Decimal without sign, blanks or leading '+'; false on junk or overflow. */
 bool str_to_u64(struct str s, uint64_t *ret);

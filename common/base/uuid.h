@@ -16,7 +16,8 @@ void uuid_format(const struct uuid *u, char buf[static 37]); /* 8-4-4-4-12 lower
 bool uuid_parse(struct str s, struct uuid *ret);
 bool uuid_eq(const struct uuid *a, const struct uuid *b);
 bool uuid_is_nil(const struct uuid *u);
-/* Public form: type prefix + "_" + 32 hex digits, such as "key_0193…"; buf holds prefix + 34 bytes. */
+/* Public form: type prefix + "_" + 32 hex digits, such as "key_0193…"; buf holds prefix + 34 bytes.
+ */
 void uuid_format_public(const char *prefix, const struct uuid *u, char *buf, size_t size);
 /* Accepts the public form with that prefix, or the plain 36-character form. */
 bool uuid_parse_public(const char *prefix, struct str s, struct uuid *ret);

@@ -1,6 +1,7 @@
-/* The declarative format shared by `weir.yaml` (standalone proxy) and `weir apply -f`: resources by name.
- * docs/weir.schema.json documents it. This file turns a YAML tree into plain structs and says what is wrong, with
- * line and column. Secrets written env:NAME or file:PATH are resolved here, where the program runs. */
+/* The declarative format shared by `weir.yaml` (standalone proxy) and `weir apply -f`: resources by
+ * name. docs/weir.schema.json documents it. This file turns a YAML tree into plain structs and says
+ * what is wrong, with line and column. Secrets written env:NAME or file:PATH are resolved here,
+ * where the program runs. */
 #ifndef COMMON_RULES_MANIFEST_H
 #define COMMON_RULES_MANIFEST_H
 
@@ -12,8 +13,8 @@ struct yaml_node;
 struct manifest_provider {
     struct str name, kind;
     struct str base_url; /* resolved (it may differ from place to place); "" = the kind's own */
-    struct str api_key;              /* resolved; NULL ptr when absent */
-    uint64_t timeout_ms;             /* 0: default */
+    struct str api_key;  /* resolved; NULL ptr when absent */
+    uint64_t timeout_ms; /* 0: default */
     int line;
 };
 
@@ -31,7 +32,7 @@ struct manifest_model {
 
 struct manifest_key {
     struct str name;
-    struct str secret; /* resolved; NULL ptr when absent (apply mints one, standalone refuses) */
+    struct str secret;  /* resolved; NULL ptr when absent (apply mints one, standalone refuses) */
     struct str *models; /* patterns; n_models 0 = none allowed... absent in the file = ["*"] */
     size_t n_models;
     struct str *providers; /* for native pass-through; absent = ["*"] */
@@ -49,11 +50,14 @@ struct manifest {
     size_t n_models;
     struct manifest_key *keys;
     size_t n_keys;
-    struct yaml_node *settings; /* standalone only: a map of proxy options (listen, workers …); NULL when absent */
+    struct yaml_node *settings; /* standalone only: a map of proxy options (listen, workers …); NULL
+                                   when absent */
 };
 
-/* Everything lives in the arena. Unknown fields, duplicate names, dangling provider names, missing fields, unset
- * variables and unreadable files are errors: err carries line and column, `param` the path ("models[0].targets[1].provider"). */
-bool manifest_parse(const struct yaml_node *root, struct arena *a, struct manifest *ret, struct error *err);
+/* Everything lives in the arena. Unknown fields, duplicate names, dangling provider names, missing
+ * fields, unset variables and unreadable files are errors: err carries line and column, `param` the
+ * path ("models[0].targets[1].provider"). */
+bool manifest_parse(const struct yaml_node *root, struct arena *a, struct manifest *ret,
+                    struct error *err);
 
 #endif
