@@ -6,6 +6,19 @@ import { build, freePorts, Program, temporaryFolder, until } from './process.mjs
 
 const KEK = 'a'.repeat(64);
 
+// A plane that does not start leaves nothing behind.
+async function started(plane, remove) {
+  try {
+    await plane.start();
+  } catch (e) {
+    plane.program?.signal('SIGKILL');
+    await plane.program?.wait();
+    remove();
+    throw e;
+  }
+  return plane;
+}
+
 // Runs a program to its end; throws with its output when it fails.
 export function run(program, args, env = {}) {
   try {
@@ -70,8 +83,7 @@ export async function startControl(database, { name = 'control', args = [], port
       }
     },
   };
-  await control.start();
-  return control;
+  return started(control, remove);
 }
 
 function proxyObject(name, folder, remove, first, options, env) {
@@ -112,8 +124,7 @@ export async function startProxy(control, { name = 'proxy', workers = 2, args = 
     '--control', control.enrolAddress, '--enrol', token, '--name', `${name}-${first}`, '--workers', String(workers), ...args];
   const proxy = proxyObject(name, folder, remove, first, options, {});
   proxy.planeName = `${name}-${first}`;
-  await proxy.start();
-  return proxy;
+  return started(proxy, remove);
 }
 
 // A standalone proxy on one file.
@@ -128,8 +139,7 @@ export async function startStandalone(yaml, { name = 'standalone', workers = 2, 
   const proxy = proxyObject(name, folder, remove, first, options, env);
   proxy.file = file;
   proxy.eventsFile = join(folder, 'events.jsonl');
-  await proxy.start();
-  return proxy;
+  return started(proxy, remove);
 }
 
 // Provider, model alias and key in the control plane; resolves when the proxies serve them.

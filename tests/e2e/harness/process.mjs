@@ -27,6 +27,27 @@ export async function until(what, condition, timeoutMs = 15000) {
   }
 }
 
+// What must not outlive the tests (mounts, servers, programs): returns a function that ends it. Ended once: by that call, or when this
+// process ends, also when a test or a fixture failed half way or the run was interrupted.
+const pending = new Set();
+export function atLatestAtExit(end) {
+  const once = () => {
+    if (pending.delete(once)) end();
+  };
+  pending.add(once);
+  return once;
+}
+process.on('exit', () => {
+  for (const end of [...pending].reverse()) {
+    try {
+      end();
+    } catch (e) {
+      console.error(e);
+    }
+  }
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
 export function temporaryFolder(prefix) {
   const folder = mkdtempSync(join(tmpdir(), `weir-${prefix}-`));
   chmodSync(folder, 0o755);
@@ -74,12 +95,16 @@ export class Program {
     });
     this.child.stdout.pipe(log, { end: false });
     this.child.stderr.pipe(log, { end: false });
+    // A program that a failed fixture left behind must not keep the test's own process from ending: it is killed then.
+    for (const handle of [this.child, this.child.stdout, this.child.stderr]) handle.unref();
+    const ended = atLatestAtExit(() => this.signal('SIGKILL'));
     this.exited = new Promise((resolve) =>
       this.child.once('close', (code, signal) => {
-        log.end(() => resolve({ code, signal }));
+        this.result = { code, signal };
+        ended();
+        log.end(() => resolve(this.result));
       }),
     );
-    this.exited.then((r) => (this.result = r));
   }
   get pid() {
     return this.child.pid;
@@ -101,16 +126,21 @@ export class Program {
   signal(name) {
     if (this.alive()) this.child.kill(name);
   }
+  // Resolves when the program has ended by itself or by a signal already sent.
+  async wait() {
+    for (const handle of [this.child, this.child.stdout, this.child.stderr]) handle.ref();
+    return this.exited;
+  }
   async kill() {
     this.signal('SIGKILL');
-    await this.exited;
+    await this.wait();
     this.checkLog();
   }
   // SIGTERM, then a clean exit within the time.
   async stop(timeoutMs = 30000) {
     if (this.alive()) this.signal('SIGTERM');
     const timer = setTimeout(() => this.signal('SIGKILL'), timeoutMs);
-    const { code, signal } = await this.exited;
+    const { code, signal } = await this.wait();
     clearTimeout(timer);
     this.checkLog();
     if (code !== 0) throw new Error(`${this.name} ended with ${code ?? signal}\n${this.log().slice(-3000)}`);

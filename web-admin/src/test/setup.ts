@@ -1,5 +1,5 @@
 /* What jsdom lacks and Mantine asks for. */
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { notifications } from '@mantine/notifications';
 import { afterEach, vi } from 'vitest';
 
@@ -21,3 +21,6 @@ afterEach(() => {
   vi.unstubAllGlobals();
   localStorage.clear();
 });
+
+// Conditions are waited for; a busy machine may take its time.
+configure({ asyncUtilTimeout: 10_000 });
