@@ -35,9 +35,10 @@ static const struct field fields[] = {
     {.name = "created_at", .kind = FIELD_TIME, .column = TOKEN_CREATED_AT},
 };
 
+static const struct uuid whole; /* no workspace: the organization */
+
 static bool check_role(struct change *ch, struct error *err)
 {
-    static const struct uuid whole;
     enum role given = role_parse(ch->now.v[TOKEN_ROLE].text, false);
     bool platform = uuid_is_nil(&ch->call->organization);
     if (given == ROLE_NONE) {
@@ -63,8 +64,13 @@ static bool prepare(struct change *ch, struct error *err)
     uint8_t hash[32];
     struct arena *a = ch->call->arena;
     if (!ch->creating) {
-        return !object_is_set(&ch->before.v[TOKEN_REVOKED_AT]) ||
-               error_set(err, ERR_CONFLICT, "token was revoked");
+        /* revoking is for whoever may write tokens; to lengthen one's life is to hand out its role
+         */
+        return object_is_set(&ch->before.v[TOKEN_REVOKED_AT])
+                   ? error_set(err, ERR_CONFLICT, "token was revoked")
+                   : call_may_grant(ch->call, role_parse(ch->before.v[TOKEN_ROLE].text, false),
+                                    &whole) ||
+                         error_set(err, ERR_FORBIDDEN, "this token's role is above yours");
     }
     if (!check_role(ch, err)) {
         return false;

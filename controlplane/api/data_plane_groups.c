@@ -8,6 +8,7 @@
 #include "controlplane/store/organizations.h"
 
 #define SERVES_MAX 1000
+#define DEFAULT_GROUP "default"
 
 static const struct field fields[] = {
     {.name = "name",
@@ -57,11 +58,21 @@ static bool decode_one(struct change *ch, const struct body_value *v, const stru
     return ok;
 }
 
+static bool is_default(const struct change *ch)
+{
+    return str_eqz(ch->before.v[GROUP_NAME].text, DEFAULT_GROUP);
+}
+
 static bool prepare(struct change *ch, struct error *err)
 {
     const struct body_value *v = body_get(ch->body, "serves");
     struct body_path here = {ch->at, "serves", 0};
     struct serves *s = arena_zalloc(ch->call->arena, sizeof *s);
+    if (!ch->creating && is_default(ch) && object_is_set(&ch->now.v[GROUP_NAME]) &&
+        !str_eqz(ch->now.v[GROUP_NAME].text, DEFAULT_GROUP)) {
+        return error_set_param(err, ERR_CONFLICT, "name",
+                               "the group \"default\" keeps its name: enrolment looks for it");
+    }
     if (!v) {
         return true;
     }
@@ -92,7 +103,7 @@ static bool stored(struct change *ch, struct error *err)
 
 static bool removing(struct change *ch, struct error *err)
 {
-    return !str_eqz(ch->before.v[GROUP_NAME].text, "default") ||
+    return !is_default(ch) ||
            error_set(err, ERR_CONFLICT, "the group \"default\" cannot be deleted");
 }
 

@@ -124,17 +124,11 @@ bool data_plane_get_call(struct call *c, struct error *err)
 
 bool data_plane_revoke_call(struct call *c, struct error *err)
 {
-    const struct api_context *api = c->context;
     struct data_plane p;
     if (!find(c, &p, err)) {
         return false;
     }
-    if (!api->channel) {
-        return error_set(err, ERR_NOT_READY, "the channel is not running");
-    }
-    /* The channel's own transaction: it is done before ours, which only adds the audit row and
-     * reads the plane again. */
-    return (p.revoked_ms || (channel_revoke(api->channel, &c->id, err) &&
+    return (p.revoked_ms || (channel_revoke_in(c->tx, &c->id, err) &&
                              tx_audit(c->tx, "data_plane.revoke", "data_plane", NULL, &c->id,
                                       p.name.ptr, NULL, NULL, err))) &&
            show_found(c, err);
@@ -212,8 +206,8 @@ bool enrolment_create_call(struct call *c, struct error *err)
         return error_set(err, ERR_NOT_READY, "the channel is not running");
     }
     const struct uuid *id = &group.v[GROUP_ID].uuid;
-    if (!channel_enrolment_token(api->channel, id, c->actor.token ? &nobody : &c->actor.id, token,
-                                 err) ||
+    if (!channel_enrolment_token_in(api->channel, c->tx, id,
+                                    c->actor.token ? &nobody : &c->actor.id, token, err) ||
         !tx_audit(c->tx, "enrolment_token.create", "data_plane_group", NULL, id,
                   group.v[GROUP_NAME].text.ptr, NULL, NULL, err)) {
         return false;

@@ -51,10 +51,12 @@ static bool find_or_make_user(struct change *ch, struct str email, struct error 
         id = uuid_v7();
         object_set_uuid(&user.v[USER_ID], &id);
         object_set_text(&user.v[USER_EMAIL], email);
-        if (!object_insert(ch->call->tx, &users_table, &user, ch->call->arena, err)) {
+        *err = (struct error)ERROR_INIT;
+        if (!object_insert(ch->call->tx, &users_table, &user, ch->call->arena, err) ||
+            !tx_audit(ch->call->tx, "user.create", "user", &ch->call->organization, &id,
+                      user.v[USER_EMAIL].text.ptr, NULL, NULL, err)) {
             return false;
         }
-        *err = (struct error)ERROR_INIT;
     }
     object_set_uuid(&ch->now.v[MEMBERSHIP_USER_ID], &id);
     return true;
@@ -78,8 +80,15 @@ static bool take_user(struct change *ch, struct error *err)
         return body_text(email, 3, 254, ch->at, "email", &text, err) &&
                find_or_make_user(ch, text, err);
     }
-    object_filter_uuid(&q, USER_ID, &ch->now.v[MEMBERSHIP_USER_ID].uuid);
-    if (!object_find(ch->call->tx, &users_table, &q, ch->call->arena, &row, err)) {
+    /* to a tenant other people than its members are not there */
+    bool platform = ch->call->actor.platform;
+    if (!platform) {
+        q.organization = &ch->call->organization;
+    }
+    object_filter_uuid(&q, platform ? USER_ID : MEMBERSHIP_USER_ID,
+                       &ch->now.v[MEMBERSHIP_USER_ID].uuid);
+    if (!object_find(ch->call->tx, platform ? &users_table : &memberships_table, &q,
+                     ch->call->arena, &row, err)) {
         return err->code == ERR_NOT_FOUND ? body_refuse(err, ch->at, "user_id", "does not exist")
                                           : false;
     }

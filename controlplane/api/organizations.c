@@ -4,6 +4,7 @@
 #include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
 #include "controlplane/store/changes.h"
+#include "controlplane/store/workspaces.h"
 
 static const struct field fields[] = {
     {.name = "name",
@@ -36,15 +37,37 @@ static bool narrow(struct call *c, struct object_query *q, struct error *err)
     return true;
 }
 
+/* They go with their organization: each is a change like any other. */
+static bool note_workspaces(struct call *c, const struct uuid *organization, struct error *err)
+{
+    struct object_query q = {.organization = organization, .lock = true};
+    struct object *rows;
+    size_t n;
+    if (!object_list(c->tx, &workspaces_table, &q, c->arena, &rows, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct uuid *id = &rows[i].v[WORKSPACE_ID].uuid;
+        tx_change(c->tx, CONFIG_WORKSPACE, organization, id, true);
+        if (!tx_audit(c->tx, "workspace.delete", "workspace", organization, id,
+                      rows[i].v[WORKSPACE_NAME].text.ptr, NULL, NULL, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool removing(struct change *ch, struct error *err)
 {
     bool used;
     const struct uuid *id = &ch->before.v[ORGANIZATION_ID].uuid;
-    return organization_in_use(ch->call->tx, id, NULL, &used, err) &&
-           (!used ||
-            error_set(
-                err, ERR_CONFLICT,
-                "organization still has keys, providers or models: revoke or delete those first"));
+    if (!organization_in_use(ch->call->tx, id, NULL, &used, err)) {
+        return false;
+    }
+    return used ? error_set(err, ERR_CONFLICT,
+                            "organization still has keys, providers or models: revoke or delete "
+                            "those first")
+                : note_workspaces(ch->call, id, err);
 }
 
 const struct resource organization_resource = {

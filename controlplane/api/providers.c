@@ -148,9 +148,38 @@ static bool take_api_key(struct change *ch, struct error *err)
     return seal_credential(ch, secret, err);
 }
 
+/* "https://host:port" of a URL; "" for the kind's own. */
+static struct str server_of(struct str url)
+{
+    const char *host = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+    size_t from = host ? (size_t)(host - url.ptr) + 3 : url.len;
+    const char *slash = from < url.len ? memchr(url.ptr + from, '/', url.len - from) : NULL;
+    return str_slice(url, 0, slash ? (size_t)(slash - url.ptr) : url.len);
+}
+
+/* A stored credential goes only where somebody who knew it sent it: else whoever may edit a
+ * provider could have its secret delivered to a server of theirs. */
+static bool check_server(struct change *ch, struct error *err)
+{
+    const struct object_value *url = &ch->now.v[PROVIDER_BASE_URL],
+                              *kind = &ch->now.v[PROVIDER_KIND];
+    if (ch->creating || !object_is_set(&ch->before.v[PROVIDER_CREDENTIAL]) ||
+        body_get(ch->body, "api_key")) {
+        return true;
+    }
+    bool moved =
+        (object_is_set(url) &&
+         !str_eq_nocase(server_of(url->text), server_of(ch->before.v[PROVIDER_BASE_URL].text))) ||
+        (object_is_set(kind) && !str_eq(kind->text, ch->before.v[PROVIDER_KIND].text));
+    return !moved || body_refuse(err, ch->at, "api_key",
+                                 "must be given again (or null) when the provider moves to another "
+                                 "server");
+}
+
 static bool prepare(struct change *ch, struct error *err)
 {
-    return resource_place(ch, PROVIDER_WORKSPACE_ID, false, err) && take_api_key(ch, err);
+    return resource_place(ch, PROVIDER_WORKSPACE_ID, false, err) && check_server(ch, err) &&
+           take_api_key(ch, err);
 }
 
 static bool removing(struct change *ch, struct error *err)

@@ -31,7 +31,7 @@ const struct route api_routes[] = {
     ROW("POST", "/session", PUBLIC, session_create_call, BODY | ROUTE_NO_TX, NULL, NULL),
     ROW("GET", "/session", SIGNED_IN, session_get_call, 0, NULL, NULL),
     ROW("DELETE", "/session", SIGNED_IN, session_delete_call, 0, NULL, NULL),
-    ROW("POST", "/session/password", SIGNED_IN, session_password_call, BODY, NULL, NULL),
+    ROW("POST", "/session/password", SIGNED_IN, session_password_call, BODY | ROUTE_NO_TX, NULL, NULL),
 
     ROW("GET", "/organizations", ORGANIZATION_READ, crud_list, 0, NULL, &organization_resource),
     ROW("POST", "/organizations", ORGANIZATION_MANAGE, crud_create, POST_FLAGS, NULL, &organization_resource),

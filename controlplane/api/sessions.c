@@ -134,21 +134,29 @@ static bool show_session(struct call *c, struct tx *t, struct error *err)
     return true;
 }
 
+static void set_user_actor(struct call *c, struct tx *t, const struct uuid *user, struct str name)
+{
+    struct tx_actor who = {.kind = "user",
+                           .id = *user,
+                           .name = name.ptr,
+                           .address = http_peer(c->request).ptr,
+                           .request_id = http_request_id(c->request)};
+    tx_set_actor(t, &who);
+}
+
 static bool finish_login(struct call *c, struct tx *t, const struct login *l, struct error *err)
 {
     const struct actor_config *actors = c->router->actors;
     struct object_query q = {.limit = 1};
     struct object row;
-    struct tx_actor who = {.kind = "user",
-                           .id = l->user.id,
-                           .name = l->email.ptr,
-                           .address = http_peer(c->request).ptr,
-                           .request_id = http_request_id(c->request)};
-    tx_set_actor(t, &who);
+    set_user_actor(c, t, &l->user.id, l->email);
     object_filter_uuid(&q, USER_ID, &l->user.id);
     if (!login_throttle_clear(t, l->email, http_peer(c->request), err) ||
         !object_find(t, &users_table, &q, c->arena, &row, err)) {
         return false;
+    }
+    if (row.v[USER_DISABLED].integer) { /* since the password was looked at */
+        return error_set(err, ERR_UNAUTHENTICATED, "e-mail address or password is wrong");
     }
     c->actor = (struct actor){.platform = row.v[USER_PLATFORM_ADMIN].integer != 0,
                               .id = l->user.id,
@@ -224,9 +232,21 @@ static bool read_passwords(struct call *c, struct str *ret_old, struct str *ret_
     return !wrong || body_refuse(err, NULL, names[1], "%s", wrong);
 }
 
-/* The signed-in user's own; ends their other sessions. */
+static bool store_password(struct call *c, struct tx *t, struct str hash, struct error *err)
+{
+    set_user_actor(c, t, &c->actor.id, c->actor.name);
+    return user_set_password(t, &c->actor.id, hash, err) &&
+           login_throttle_clear(t, c->actor.name, http_peer(c->request), err) &&
+           session_delete_others(t, &c->actor.id, &c->actor.session, err) &&
+           tx_audit(t, "user.password", "user", NULL, &c->actor.id, c->actor.name.ptr, NULL, NULL,
+                    err);
+}
+
+/* The signed-in user's own; ends their other sessions. No transaction is open while the passwords
+ * are hashed, and never two: a connection that waits for another one could wait for ever. */
 bool session_password_call(struct call *c, struct error *err)
 {
+    const struct api_context *api = c->context;
     struct login l = {.email = c->actor.name};
     struct str new_password;
     char hash[PASSWORD_HASH_MAX];
@@ -240,11 +260,17 @@ bool session_password_call(struct call *c, struct error *err)
         return error_set_param(err, ERR_INVALID_FIELD, "current_password",
                                "current_password is wrong");
     }
+    if (!password_hash(new_password, hash, err)) {
+        return false;
+    }
+    struct tx *t = tx_begin(api->pool, TX_SYSTEM, NULL, err);
+    if (!t) {
+        return false;
+    }
+    if (!store_password(c, t, str_of(hash), err)) {
+        tx_rollback(t);
+        return false;
+    }
     c->status = 204;
-    return password_hash(new_password, hash, err) &&
-           user_set_password(c->tx, &c->actor.id, str_of(hash), err) &&
-           login_throttle_clear(c->tx, l.email, http_peer(c->request), err) &&
-           session_delete_others(c->tx, &c->actor.id, &c->actor.session, err) &&
-           tx_audit(c->tx, "user.password", "user", NULL, &c->actor.id, c->actor.name.ptr, NULL,
-                    NULL, err);
+    return tx_commit(t, NULL, err);
 }

@@ -2,11 +2,14 @@
  * sees its members. The password is write-only. */
 #include "controlplane/store/users.h"
 
+#include "common/base/clock.h"
 #include "controlplane/api/crud.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
 #include "controlplane/secrets/password.h"
+#include "controlplane/store/admin_tokens.h"
 #include "controlplane/store/sessions.h"
+#include "controlplane/store/virtual_keys.h"
 
 static const struct field fields[] = {
     {.name = "email",
@@ -65,16 +68,65 @@ static bool stored(struct change *ch, struct error *err)
 {
     struct tx *t = ch->call->tx;
     const struct uuid *id = &ch->now.v[USER_ID].uuid;
-    if (ch->extra && !user_set_password(t, id, str_of(ch->extra), err)) {
+    if (ch->extra && (!user_set_password(t, id, str_of(ch->extra), err) ||
+                      !tx_audit(t, "user.password", "user", NULL, id,
+                                ch->now.v[USER_EMAIL].text.ptr, NULL, NULL, err))) {
         return false;
     }
     bool ends = !ch->creating && (ch->extra || ch->now.v[USER_DISABLED].integer);
     return !ends || session_delete_others(t, id, &ch->call->actor.session, err);
 }
 
+static bool leave_key(struct change *key, struct error *err)
+{
+    object_set_null(&key->now.v[KEY_USER_ID]);
+    return object_update(key->call->tx, key->resource->table, &key->before.v[KEY_ID].uuid,
+                         &key->now, key->call->arena, err) &&
+           change_note(key, "key.update", false, err);
+}
+
+static bool revoke_token(struct change *token, struct error *err)
+{
+    object_set_i64(&token->now.v[TOKEN_REVOKED_AT], (int64_t)clock_wall_ms());
+    return object_update(token->call->tx, token->resource->table, &token->before.v[TOKEN_ID].uuid,
+                         &token->now, token->call->arena, err) &&
+           change_note(token, "admin_token.revoke", true, err);
+}
+
+static bool each(struct change *ch, const struct resource *res, const struct object_query *q,
+                 bool (*fn)(struct change *, struct error *), struct error *err)
+{
+    struct object *rows;
+    size_t n;
+    if (!object_list(ch->call->tx, res->table, q, ch->call->arena, &rows, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct change one;
+        change_init(&one, ch->call, res);
+        one.before = rows[i];
+        if (!fn(&one, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The keys that were theirs go on as nobody's, which data planes must learn; the tokens that they
+ * made do not outlive them. */
 static bool removing(struct change *ch, struct error *err)
 {
-    return !is_self(ch) || error_set(err, ERR_CONFLICT, "you cannot delete yourself");
+    const struct uuid *id = &ch->before.v[USER_ID].uuid;
+    struct object_query keys = {.lock = true}, tokens = {.lock = true};
+    if (is_self(ch)) {
+        return error_set(err, ERR_CONFLICT, "you cannot delete yourself");
+    }
+    object_filter_uuid(&keys, KEY_USER_ID, id);
+    object_filter_null(&keys, KEY_REVOKED_AT);
+    object_filter_uuid(&tokens, TOKEN_CREATED_BY, id);
+    object_filter_null(&tokens, TOKEN_REVOKED_AT);
+    return each(ch, &key_resource, &keys, leave_key, err) &&
+           each(ch, &token_resource, &tokens, revoke_token, err);
 }
 
 const struct resource user_resource = {

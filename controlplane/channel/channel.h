@@ -11,6 +11,7 @@
 struct channel;
 struct db_pool;
 struct seal_keys;
+struct tx;
 
 struct channel_config {
     struct db_pool *pool;
@@ -36,6 +37,10 @@ const char *channel_ca_pem(const struct channel *c);
  * certificate (43). Stores its hash; valid one hour, once. */
 bool channel_enrolment_token(struct channel *c, const struct uuid *group,
                              const struct uuid *created_by, char ret[static 96], struct error *err);
+/* The same in the caller's transaction (system role), where its audit row belongs too. */
+bool channel_enrolment_token_in(struct channel *c, struct tx *t, const struct uuid *group,
+                                const struct uuid *created_by, char ret[static 96],
+                                struct error *err);
 /* Body of POST /enrol: {"token","name","csr"}; fills *ret_json with {"plane_id","secret"(base64url,
  * 32 bytes), "certificate","ca","endpoints":[{"sync","announce","report","lease"}]}. Errors:
  * invalid_field, unauthenticated (unknown, used or expired token: not told apart), conflict (name
@@ -46,6 +51,9 @@ bool channel_enrol(struct channel *c, struct str body_json, const char *address,
  * within a second at the latest. ERR_NOT_FOUND: unknown or already revoked. Writes no audit row:
  * the caller knows who asked. (Enrolment writes its own.) */
 bool channel_revoke(struct channel *c, const struct uuid *plane, struct error *err);
+/* The same in the caller's transaction (system role), where its audit row belongs too. The plane's
+ * session ends when that is committed and this instance is notified like the others. */
+bool channel_revoke_in(struct tx *t, const struct uuid *plane, struct error *err);
 
 /* Sends a command to a plane in session with this or another instance and waits up to timeout_ms
  * for its result (JSON text in the arena). plane NULL: any connected one of a group that serves the

@@ -21,8 +21,9 @@
 #define NAME_MAX_LEN 100
 #define CSR_MAX 8192
 
-bool channel_enrolment_token(struct channel *c, const struct uuid *group,
-                             const struct uuid *created_by, char ret[static 96], struct error *err)
+bool channel_enrolment_token_in(struct channel *c, struct tx *t, const struct uuid *group,
+                                const struct uuid *created_by, char ret[static 96],
+                                struct error *err)
 {
     char minted[APIKEY_MAX], text[96];
     uint8_t print[32], hash[32];
@@ -34,12 +35,25 @@ bool channel_enrolment_token(struct channel *c, const struct uuid *group,
     text[TOKEN_SECRET] = '.';
     (void)crypto_base64url(print, sizeof(print), text + TOKEN_SECRET + 1);
     crypto_sha256(text, TOKEN_SECRET, hash);
-    if (!planes_token_add(c->config.pool, group, created_by, hash, clock_wall_ms() + TOKEN_MS,
-                          err)) {
+    if (!planes_token_add(t, group, created_by, hash, clock_wall_ms() + TOKEN_MS, err)) {
         return false;
     }
     memcpy(ret, text, TOKEN_LEN + 1);
     return true;
+}
+
+bool channel_enrolment_token(struct channel *c, const struct uuid *group,
+                             const struct uuid *created_by, char ret[static 96], struct error *err)
+{
+    struct tx *t = tx_begin(c->config.pool, TX_SYSTEM, NULL, err);
+    if (!t) {
+        return false;
+    }
+    if (!channel_enrolment_token_in(c, t, group, created_by, ret, err)) {
+        tx_rollback(t);
+        return false;
+    }
+    return tx_commit(t, NULL, err);
 }
 
 static bool read_member(const struct json_member *m, size_t max, struct arena *a, struct str *ret,
@@ -165,9 +179,22 @@ bool channel_enrol(struct channel *c, struct str body_json, const char *address,
 
 bool channel_revoke(struct channel *c, const struct uuid *plane, struct error *err)
 {
-    if (!planes_revoke(c->config.pool, plane, err)) {
+    struct tx *t = tx_begin(c->config.pool, TX_SYSTEM, NULL, err);
+    if (!t) {
+        return false;
+    }
+    if (!planes_revoke(t, plane, err)) {
+        tx_rollback(t);
+        return false;
+    }
+    if (!tx_commit(t, NULL, err)) {
         return false;
     }
     sessions_end_plane(c, plane);
     return true;
+}
+
+bool channel_revoke_in(struct tx *t, const struct uuid *plane, struct error *err)
+{
+    return planes_revoke(t, plane, err);
 }

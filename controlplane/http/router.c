@@ -7,7 +7,10 @@
 #include "common/log.h"
 #include "controlplane/http/replay.h"
 #include "controlplane/http/reply.h"
+#include "controlplane/rules/validate.h"
 #include "controlplane/store/organizations.h"
+
+#define PUBLIC_BODY_MAX ((size_t)64 << 10) /* of whoever is not known yet */
 
 static const struct uuid nil;
 
@@ -154,8 +157,10 @@ static bool resolve_organization(struct call *c, struct str path_id, struct erro
     if (!named.ptr || named.len == 0) {
         return resolve_default(c, err);
     }
-    if (!in_system(c, find_named, named, err)) {
-        return err->code == ERR_NOT_FOUND ? unknown_organization(err) : false;
+    /* a header may hold any bytes */
+    if (!validate_utf8(named) || !in_system(c, find_named, named, err)) {
+        return err->code == ERR_NOT_FOUND || err->code == ERR_NONE ? unknown_organization(err)
+                                                                   : false;
     }
     return actor_is_in(&c->actor, &c->organization) || unknown_organization(err);
 }
@@ -230,6 +235,10 @@ static bool read_body(struct call *c, struct error *err)
          allowed = wanted || (c->route->flags & ROUTE_BODY_OPTIONAL);
     if (!allowed || (text.len == 0 && !wanted)) {
         return text.len == 0 || error_set(err, ERR_BAD_REQUEST, "this call takes no body");
+    }
+    if (c->route->permission == PERMISSION_PUBLIC && text.len > PUBLIC_BODY_MAX) {
+        return error_set(err, ERR_BODY_TOO_LARGE, "body exceeds the limit of %zu bytes",
+                         PUBLIC_BODY_MAX);
     }
     if (type.ptr && str_cut(type, ';', &head, &tail)) {
         type = head;

@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "common/base/clock.h"
@@ -20,16 +21,23 @@
 
 #define DEFAULT_THREADS 4
 #define DEFAULT_MAX_BODY ((size_t)1 << 20)
-#define HEADER_MEMORY ((size_t)32 << 10)
+#define HEADER_MAX ((size_t)32 << 10)
+/* Room for more than that, so that the refusal is ours and in JSON; what does not even fit here is
+ * refused by the library in its own words. */
+#define HEADER_MEMORY ((size_t)64 << 10)
 #define IDLE_SECONDS 20u
 #define ARRIVAL_MS 60000u /* a body that takes longer is cut off, however steadily it drips */
 #define CONNECTIONS_MAX 1024u
 #define REQUEST_MEMORY ((size_t)256 << 20)
+/* Bodies of all requests that are being taken in: strangers send them before anybody asks who they
+ * are. */
+#define BODIES_MAX ((size_t)128 << 20)
 
 struct http_server {
     struct MHD_Daemon *daemon;
     struct http_server_config config;
     char *cert_pem, *key_pem;
+    atomic_size_t held; /* bytes of bodies in memory */
 };
 
 /* --- what handlers call --- */
@@ -190,6 +198,30 @@ static void fill_peer(struct http_request *r)
     }
 }
 
+static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    size_t key_len, const char *value, size_t value_len)
+{
+    size_t *total = cls;
+    (void)kind;
+    (void)key;
+    (void)value;
+    *total += key_len + value_len + 4; /* ": " and the line's end */
+    return MHD_YES;
+}
+
+/* What is wrong with the head already. */
+static void check_head(struct http_request *r)
+{
+    size_t total = r->raw_path.len;
+    struct str length = http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t bytes;
+    (void)MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, count_header, &total);
+    r->flooded = total > HEADER_MAX;
+    /* One proxy believes the one, the next the other: what follows would be anybody's request. */
+    r->two_lengths = length.ptr && http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING).ptr;
+    r->too_large = length.ptr && str_to_u64(length, &bytes) && bytes > r->server->config.max_body;
+}
+
 static struct http_request *request_new(struct http_server *s, struct MHD_Connection *c,
                                         const char *url, const char *method)
 {
@@ -209,18 +241,22 @@ static struct http_request *request_new(struct http_server *s, struct MHD_Connec
     r->bad_path = !http_unescape(r->arena, r->raw_path, &r->path);
     (void)MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, check_argument, r);
     fill_peer(r);
-    struct str length = http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t bytes;
-    if (length.ptr && str_to_u64(length, &bytes) && bytes > s->config.max_body) {
-        r->too_large = true;
-    }
+    check_head(r);
     return r;
 }
 
 static void answer(struct http_request *r)
 {
     struct error err = ERROR_INIT;
-    if (r->too_large) {
+    if (r->flooded) {
+        (void)error_set(&err, ERR_HEADERS_TOO_LARGE, "%s", "");
+    } else if (r->two_lengths) {
+        http_reply_header(r, "connection", "close");
+        (void)error_set(&err, ERR_BAD_REQUEST,
+                        "content-length and transfer-encoding must not stand together");
+    } else if (r->no_room) {
+        (void)error_set(&err, ERR_OVERLOADED, "too many large requests at once");
+    } else if (r->too_large) {
         (void)error_set(&err, ERR_BODY_TOO_LARGE, "body exceeds the limit of %zu bytes",
                         r->server->config.max_body);
     } else if (r->bad_path || r->bad_query) {
@@ -238,6 +274,18 @@ static void answer(struct http_request *r)
     }
 }
 
+/* Counts bytes of a body against the ceiling for all; given back when the request ends. */
+static bool hold(struct http_request *r, size_t n)
+{
+    struct http_server *s = r->server;
+    if (atomic_fetch_add(&s->held, n) + n > BODIES_MAX) {
+        atomic_fetch_sub(&s->held, n);
+        return false;
+    }
+    r->held += n;
+    return true;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *data_len, void **state)
@@ -247,7 +295,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     (void)version;
     if (!r) {
         r = *state = request_new(s, c, url, method);
-        if (r->too_large) {
+        if (r->too_large || r->two_lengths || r->flooded) {
             answer(r); /* before the body is read: the client may be waiting for "100 Continue" */
         }
         return MHD_YES;
@@ -256,10 +304,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         if (clock_mono_ms() - r->begun_ms > ARRIVAL_MS) {
             return MHD_NO;
         }
-        if (r->too_large || !buffer_append(&r->body, data, *data_len)) {
+        r->no_room = r->no_room || !hold(r, *data_len);
+        if (r->no_room || r->too_large || !buffer_append(&r->body, data, *data_len)) {
             /* Without a declared length the rest is read and thrown away, so that the answer
              * arrives; not for ever. */
-            r->too_large = true;
+            r->too_large = r->too_large || !r->no_room;
             r->discarded += *data_len;
             if (r->discarded > 4 * s->config.max_body + ((size_t)1 << 20)) {
                 return MHD_NO;
@@ -287,6 +336,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state,
             explicit_bzero(r->body.ptr, r->body.len); /* may hold a password or a credential */
         }
         buffer_release(&r->body);
+        atomic_fetch_sub(&r->server->held, r->held);
         arena_free(r->arena);
         mem_free(r);
     }

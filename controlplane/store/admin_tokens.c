@@ -31,12 +31,16 @@ bool token_login_find(struct tx *t, const uint8_t hash[static 32], struct arena 
                       struct token_login *ret, struct error *err)
 {
     struct db_rows *rows = NULL;
-    if (!tx_exec(t, &rows, err,
-                 "SELECT id, organization_id, name, role, coalesce(last_used_at < now() - interval "
-                 "'1 minute', true) "
-                 "FROM admin_tokens WHERE secret_hash = $1 AND revoked_at IS NULL "
-                 "AND (expires_at IS NULL OR expires_at > now())",
-                 DB_BYTES(hash, 32))) {
+    if (!tx_exec(
+            t, &rows, err,
+            "SELECT t.id, t.organization_id, t.name, t.role, coalesce(t.last_used_at < now() - "
+            "interval '1 minute', true) "
+            "FROM admin_tokens t LEFT JOIN users u ON u.id = t.created_by "
+            "WHERE t.secret_hash = $1 AND t.revoked_at IS NULL "
+            "AND (t.expires_at IS NULL OR t.expires_at > now()) "
+            "AND (u.id IS NULL OR (NOT u.disabled "
+            "AND (t.organization_id IS NOT NULL OR u.platform_admin)))",
+            DB_BYTES(hash, 32))) {
         return false;
     }
     bool found = db_count(rows) == 1, note = false;

@@ -26,8 +26,9 @@ struct token_login {
     struct uuid id, organization; /* nil: of the installation */
     struct str name, role;
 };
-/* A token that is neither revoked nor expired, by its hash; notes its use, once a minute.
- * ERR_NOT_FOUND. System role. */
+/* A token that is neither revoked nor expired, whose maker is not disabled and, for one of the
+ * installation, still its administrator; by its hash. Notes its use, once a minute. ERR_NOT_FOUND.
+ * System role. */
 bool token_login_find(struct tx *t, const uint8_t hash[static 32], struct arena *a,
                       struct token_login *ret, struct error *err);
 

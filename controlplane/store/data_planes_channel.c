@@ -149,17 +149,18 @@ bool planes_groups(struct tx *t, struct arena *a, struct group_serves **ret, siz
 
 /* ---- enrolment ---- */
 
-bool planes_token_add(struct db_pool *p, const struct uuid *group, const struct uuid *created_by,
+bool planes_token_add(struct tx *t, const struct uuid *group, const struct uuid *created_by,
                       const uint8_t hash[static 32], uint64_t expires_wall_ms, struct error *err)
 {
     struct uuid id = uuid_v7();
     static const struct uuid nil;
     const struct uuid *by = created_by ? created_by : &nil;
-    return RUN(p, NULL, err,
-               "INSERT INTO enrolment_tokens (id, group_id, token_hash, created_by, expires_at) "
-               "VALUES ($1, $2, $3, $4, $5)",
-               DB_UUID(&id), DB_UUID(group), DB_BYTES(hash, 32), DB_UUID_OR_NULL(by),
-               DB_TIME_MS(expires_wall_ms));
+    return tx_exec(
+        t, NULL, err,
+        "INSERT INTO enrolment_tokens (id, group_id, token_hash, created_by, expires_at) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        DB_UUID(&id), DB_UUID(group), DB_BYTES(hash, 32), DB_UUID_OR_NULL(by),
+        DB_TIME_MS(expires_wall_ms));
 }
 
 bool planes_token_check(struct db_pool *p, const uint8_t hash[static 32], struct error *err)
@@ -223,14 +224,14 @@ bool planes_enrol(struct db_pool *p, const uint8_t token_hash[static 32], const 
     return tx_commit(t, NULL, err);
 }
 
-bool planes_revoke(struct db_pool *p, const struct uuid *plane, struct error *err)
+bool planes_revoke(struct tx *t, const struct uuid *plane, struct error *err)
 {
     struct db_rows *r;
-    if (!RUN(p, &r, err,
-             "WITH gone AS (UPDATE data_planes SET revoked_at = now(), secret = NULL, "
-             "secret_kek = NULL, revision = revision + 1 WHERE id = $1 AND revoked_at IS NULL "
-             "RETURNING id) SELECT pg_notify('weir_plane', id::text) FROM gone",
-             DB_UUID(plane))) {
+    if (!tx_exec(t, &r, err,
+                 "WITH gone AS (UPDATE data_planes SET revoked_at = now(), secret = NULL, "
+                 "secret_kek = NULL, revision = revision + 1 WHERE id = $1 AND revoked_at IS NULL "
+                 "RETURNING id) SELECT pg_notify('weir_plane', id::text) FROM gone",
+                 DB_UUID(plane))) {
         return false;
     }
     bool found = db_count(r) == 1;

@@ -49,7 +49,8 @@ bool planes_groups(struct tx *t, struct arena *a, struct group_serves **ret, siz
 
 /* ---- enrolment ---- */
 
-bool planes_token_add(struct db_pool *p, const struct uuid *group, const struct uuid *created_by,
+/* Inside the caller's transaction. */
+bool planes_token_add(struct tx *t, const struct uuid *group, const struct uuid *created_by,
                       const uint8_t hash[static 32], uint64_t expires_wall_ms, struct error *err);
 /* True when the token would be accepted now: a cheap check before a certificate is made. */
 bool planes_token_check(struct db_pool *p, const uint8_t hash[static 32], struct error *err);
@@ -63,8 +64,9 @@ struct plane_new {
  * expired token; ERR_CONFLICT: the name is taken (the token stays usable). */
 bool planes_enrol(struct db_pool *p, const uint8_t token_hash[static 32], const struct plane_new *n,
                   struct error *err);
-/* Forgets the secret and tells every instance. ERR_NOT_FOUND: unknown or already revoked. */
-bool planes_revoke(struct db_pool *p, const struct uuid *plane, struct error *err);
+/* Forgets the secret and, at commit, tells every instance. Inside the caller's transaction.
+ * ERR_NOT_FOUND: unknown or already revoked. */
+bool planes_revoke(struct tx *t, const struct uuid *plane, struct error *err);
 bool planes_certificate(struct db_pool *p, const struct uuid *plane, uint64_t expires_wall_ms,
                         struct error *err);
 

@@ -108,7 +108,7 @@ bool bootstrap_membership(struct tx *t, const struct uuid *organization, const s
     }
     bool made = db_affected(rows) > 0;
     db_rows_free(rows);
-    return !made || tx_audit(t, "member.create", "member", organization, &id, "", NULL,
+    return !made || tx_audit(t, "membership.create", "membership", organization, &id, "", NULL,
                              "{\"role\": \"owner\"}", err);
 }
 
@@ -134,7 +134,7 @@ bool bootstrap_token(struct tx *t, const char *name, const char *role,
                    "VALUES ($1, $2, $3, $4, $5, $6)",
                    DB_UUID(ret_id), DB_Z(name), DB_BYTES(hash, 32), DB_Z(mask), DB_Z(role),
                    DB_UUID(user)) &&
-           tx_audit(t, "token.create", "token", NULL, ret_id, name, NULL, NULL, err);
+           tx_audit(t, "admin_token.create", "admin_token", NULL, ret_id, name, NULL, NULL, err);
 }
 
 bool bootstrap_key(struct tx *t, const struct uuid *organization, const struct uuid *workspace,

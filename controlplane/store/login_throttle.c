@@ -2,6 +2,36 @@
  * never deadlock. */
 #include "controlplane/store/login_throttle.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#define NETWORK_MAX (INET6_ADDRSTRLEN + 4)
+
+/* Whom an address stands for: a subscriber has a whole /64 of IPv6 addresses to try from, and an
+ * IPv4 address may come in IPv6's clothes. */
+static struct str network_of(struct str address, char out[static NETWORK_MAX])
+{
+    struct in6_addr v6;
+    char text[INET6_ADDRSTRLEN];
+    if (address.len >= sizeof text) {
+        return address;
+    }
+    memcpy(text, address.ptr ? address.ptr : "", address.len);
+    text[address.len] = '\0';
+    if (inet_pton(AF_INET6, text, &v6) != 1) {
+        return address;
+    }
+    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+        (void)inet_ntop(AF_INET, &v6.s6_addr[12], out, NETWORK_MAX);
+        return str_of(out);
+    }
+    memset(&v6.s6_addr[8], 0, 8);
+    (void)inet_ntop(AF_INET6, &v6, text, sizeof text);
+    (void)snprintf(out, NETWORK_MAX, "%s/64", text);
+    return str_of(out);
+}
+
 static bool take(struct tx *t, const char *kind, struct str subject, int max, uint64_t *ret_wait_s,
                  struct error *err)
 {
@@ -42,9 +72,11 @@ static bool take(struct tx *t, const char *kind, struct str subject, int max, ui
 bool login_throttle_take(struct tx *t, struct str account, struct str address, uint64_t *ret_wait_s,
                          struct error *err)
 {
+    char network[NETWORK_MAX];
     uint64_t wait = 0;
     if (!take(t, "account", account, LOGIN_ACCOUNT_FAILURES, &wait, err) ||
-        (wait == 0 && !take(t, "address", address, LOGIN_ADDRESS_FAILURES, &wait, err))) {
+        (wait == 0 &&
+         !take(t, "address", network_of(address, network), LOGIN_ADDRESS_FAILURES, &wait, err))) {
         return false;
     }
     *ret_wait_s = wait;
@@ -53,6 +85,7 @@ bool login_throttle_take(struct tx *t, struct str account, struct str address, u
 
 bool login_throttle_clear(struct tx *t, struct str account, struct str address, struct error *err)
 {
+    char network[NETWORK_MAX];
     return tx_exec(t, NULL, err,
                    "DELETE FROM login_throttle WHERE kind = 'account' AND subject = lower($1)",
                    DB_STR(account)) &&
@@ -60,5 +93,5 @@ bool login_throttle_clear(struct tx *t, struct str account, struct str address, 
                    "UPDATE login_throttle SET failures = failures - 1, locked_until = NULL WHERE "
                    "kind = 'address' "
                    "AND subject = lower($1) AND failures > 0",
-                   DB_STR(address));
+                   DB_STR(network_of(address, network)));
 }

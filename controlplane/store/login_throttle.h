@@ -10,8 +10,8 @@
     5 /* within 15 minutes; then locked: 30 s, doubling with each failure, up to an hour */
 #define LOGIN_ADDRESS_FAILURES 20 /* an address may stand for an office */
 
-/* Counts one attempt for both. *ret_wait_s: 0 it may go on (commit then), else the seconds to wait
- * (roll back). */
+/* Counts one attempt for both; an IPv6 address stands for its /64.  *ret_wait_s: 0 it may go on
+ * (commit then), else the seconds to wait (roll back). */
 bool login_throttle_take(struct tx *t, struct str account, struct str address, uint64_t *ret_wait_s,
                          struct error *err);
 /* After a success: forgets the account's failures and takes the attempt back from the address. */

@@ -250,10 +250,60 @@ void openai_reader_feed(struct openai_reader *r, struct str piece)
     }
 }
 
+/* The first choice that says why it stopped. False: a name stands twice somewhere. */
+static bool finish_reason_of(struct json_value choices, struct openai_usage *u)
+{
+    struct json_value choice;
+    for (size_t at = 0; u->finish_reason_len == 0 && json_next(choices, &at, NULL, &choice);) {
+        struct json_member m = {.name = STR_LIT("finish_reason")};
+        if (choice.type != JSON_OBJECT) {
+            continue;
+        }
+        if (!json_members(choice, &m, 1, NULL)) {
+            return false;
+        }
+        if (m.found) {
+            openai_text_copy(m.value, u->finish_reason, &u->finish_reason_len);
+        }
+    }
+    return true;
+}
+
+/* A whole body goes through the vector scanner; false when a name is doubled or it is no JSON
+ * object. */
+static bool scan_body(struct str body, struct openai_usage *u)
+{
+    struct json_member m[] = {{.name = STR_LIT("usage")},
+                              {.name = STR_LIT("model")},
+                              {.name = STR_LIT("id")},
+                              {.name = STR_LIT("choices")}};
+    if (!json_scan(body, m, sizeof(m) / sizeof(m[0]), 0, NULL)) {
+        return false;
+    }
+    if (m[3].found && m[3].value.type == JSON_ARRAY && !finish_reason_of(m[3].value, u)) {
+        return false;
+    }
+    if (m[0].found && m[0].value.raw.len <= OPENAI_USAGE_MAX_BYTES) {
+        (void)openai_usage_object(m[0].value, u);
+    }
+    if (m[1].found) {
+        openai_text_copy(m[1].value, u->model, &u->model_len);
+    }
+    if (m[2].found) {
+        openai_text_copy(m[2].value, u->id, &u->id_len);
+    }
+    return true;
+}
+
 bool openai_usage_body(struct str body, struct openai_usage *u)
 {
+    struct openai_usage fresh = {0};
     struct openai_reader r;
 
+    if (scan_body(body, &fresh)) {
+        *u = fresh;
+        return u->found;
+    }
     openai_reader_init(&r, u);
     openai_reader_feed(&r, body);
     return u->found;

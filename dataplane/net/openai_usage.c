@@ -107,20 +107,23 @@ enum openai_chunk openai_usage_chunk(struct str data, struct openai_usage *u)
     struct json_member m[] = {{.name = STR_LIT("id")},
                               {.name = STR_LIT("model")},
                               {.name = STR_LIT("choices")},
-                              {.name = STR_LIT("usage")}};
+                              {.name = STR_LIT("usage")},
+                              {.name = STR_LIT("error")}};
     struct json_value ignored;
     size_t pos = 0;
     bool usage;
 
     if (str_eqz(str_trim(data), "[DONE]"))
         return OPENAI_CHUNK_DONE;
-    if (!json_scan(data, m, 4, 0, NULL))
+    if (!json_scan(data, m, 5, 0, NULL))
         return OPENAI_CHUNK_OTHER;
     if (m[0].found && u->id_len == 0)
         openai_text_copy(m[0].value, u->id, &u->id_len);
     if (m[1].found && u->model_len == 0)
         openai_text_copy(m[1].value, u->model, &u->model_len);
     usage = m[3].found && openai_usage_object(m[3].value, u);
+    if (m[4].found && (m[4].value.type == JSON_OBJECT || m[4].value.type == JSON_STRING))
+        return OPENAI_CHUNK_ERROR;
     if (!m[2].found || m[2].value.type != JSON_ARRAY)
         return OPENAI_CHUNK_CONTENT;
     if (!json_next(m[2].value, &pos, NULL, &ignored))

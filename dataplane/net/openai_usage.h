@@ -53,6 +53,8 @@ enum openai_chunk {
     OPENAI_CHUNK_CONTENT,   /* anything else; its usage, if any, was read */
     OPENAI_CHUNK_USAGE, /* usage with `choices` empty: what stream_options.include_usage adds, and
                          * all that may be hidden from a client who did not ask for it */
+    OPENAI_CHUNK_ERROR, /* `error` holds an object or a text: the provider failed within its answer
+                         */
 };
 
 /* Reads the data of one event into *u: usage replaces what an earlier chunk said (null and absent

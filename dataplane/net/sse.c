@@ -306,6 +306,11 @@ void sse_feed(struct sse_reader *r, struct str piece)
     tail_hold(r, &f, end);
 }
 
+bool sse_mid_event(const struct sse_reader *r)
+{
+    return r->fields || r->line_len > 0;
+}
+
 void sse_finish(struct sse_reader *r)
 {
     enum sse_verdict verdict = SSE_KEEP;

@@ -64,6 +64,8 @@ void sse_reader_init(struct sse_reader *r, size_t max_event_bytes, const struct 
                      void *arg);
 void sse_reader_release(struct sse_reader *r);
 void sse_feed(struct sse_reader *r, struct str piece);
+/* A part of an event, or of a line, has been fed whose end has not. */
+bool sse_mid_event(const struct sse_reader *r);
 /* The stream ended: an event without its blank line is reported with `cut`, and bytes still held go
  * to on_bytes unless that is dropped. Then the reader may only be released. */
 void sse_finish(struct sse_reader *r);

@@ -273,7 +273,8 @@ static void *run(void *arg)
             break;
         }
         if (stopping) {
-            (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+            /* a full disk is asked less often: each try makes the lines anew */
+            (void)nanosleep(&(struct timespec){.tv_nsec = s->failing ? 50000000 : 5000000}, NULL);
         } else if (s->failing) {
             doze(s, RETRY_MS, false);
         } else {

@@ -80,16 +80,16 @@ static struct exchange *take_exchange(struct request *r)
 /* All of an end but the exchange's. */
 static void settle(struct request *r, enum event_outcome outcome)
 {
+    r->outcome = outcome;
+    if (!r->recorded) {
+        relay_settle(r); /* asks the call whether anything was sent */
+        request_end_attempt(r, outcome, r->error.code);
+        stage_record(r);
+    }
     if (r->call) {
         struct upstream_call *call = r->call;
         r->call = NULL;
         upstream_cancel(call);
-    }
-    r->outcome = outcome;
-    if (!r->recorded) {
-        relay_settle(r);
-        request_end_attempt(r, outcome, r->error.code);
-        stage_record(r);
     }
     request_set_state(r, REQUEST_FINISHED);
 }
@@ -199,6 +199,7 @@ void request_end_all(struct request_env *env)
             relay_on_error(r, &err);
         } else {
             r->error = err;
+            relay_settle(r);
             request_end_attempt(r, EVENT_FAILED, err.code);
             request_resume(r, VERDICT_REJECT);
         }

@@ -28,11 +28,7 @@ static struct str look(struct request *r, const struct key_place *p)
     struct str value;
     if (p->parameter) {
         struct str raw = query_value(r->head->query, p->parameter);
-        if (!raw.len || !path_decode(r->arena, raw, &value)) {
-            return STR_NONE;
-        }
-        r->key_parameter = str_of(p->parameter);
-        return value;
+        return raw.len && path_decode(r->arena, raw, &value) ? value : STR_NONE;
     }
     value = exchange_header(r->exchange, p->header);
     if (p->bearer) {
@@ -50,6 +46,19 @@ static struct str look_all(struct request *r, const struct key_place *places, si
         }
     }
     return STR_NONE;
+}
+
+/* A parameter that is a place of keys does not go on, whatever stands in it and wherever the key
+ * was found: neither a key of ours nor an SDK's placeholder beside the stored credential. */
+static void note_parameter(struct request *r)
+{
+    const struct dialect *d = r->dialect;
+    for (size_t i = 0; i < d->n_key_places; i++) {
+        const char *name = d->key_places[i].parameter;
+        if (name && query_value(r->head->query, name).ptr) {
+            r->key_parameter = str_of(name);
+        }
+    }
 }
 
 /* A key of ours never goes to a provider, wherever it stood. */
@@ -119,6 +128,7 @@ enum verdict stage_authenticate(struct request *r)
         return VERDICT_REJECT;
     }
     struct str text = find_key(r);
+    note_parameter(r);
     if (!text.ptr && !policy->anonymous) {
         (void)error_set(&r->error, ERR_MISSING_KEY,
                         "no API key given: send it as 'Authorization: Bearer KEY'");

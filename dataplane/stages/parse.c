@@ -44,7 +44,7 @@ static enum verdict parse_models(struct request *r, struct str name)
     if (!is_method(r, "GET") && !is_method(r, "HEAD")) {
         return reject_method(r, "GET, HEAD, OPTIONS");
     }
-    if (name.ptr && !path_decode(r->arena, name, &r->model_id)) {
+    if (name.ptr && !path_decode_name(r->arena, name, &r->model_id)) {
         (void)error_set_param(&r->error, ERR_INVALID_FIELD, "model",
                               "model name in the path is not well encoded");
         return VERDICT_REJECT;
@@ -63,7 +63,7 @@ static enum verdict parse_native(struct request *r, struct str path)
     if (str_cut(rest, '/', &name, &tail)) {
         r->native_path = (struct str){tail.ptr - 1, tail.len + 1};
     }
-    if (name.len == 0 || !path_decode(r->arena, name, &r->provider_name)) {
+    if (name.len == 0 || !path_decode_name(r->arena, name, &r->provider_name)) {
         (void)error_set(&r->error, ERR_NOT_FOUND, "there is nothing at this path");
         return VERDICT_REJECT;
     }

@@ -1,6 +1,8 @@
 /* See path.h. */
 #include "dataplane/stages/path.h"
 
+#include "common/json_kernel.h"
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') {
@@ -37,6 +39,23 @@ bool path_decode(struct arena *a, struct str s, struct str *ret)
     }
     out[n] = '\0';
     *ret = (struct str){out, n};
+    return true;
+}
+
+bool path_decode_name(struct arena *a, struct str s, struct str *ret)
+{
+    struct str name;
+    if (!path_decode(a, s, &name) || name.len > PATH_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.len;) {
+        unsigned n = json_utf8_len(name.ptr + i, name.ptr + name.len);
+        if (n == 0) {
+            return false;
+        }
+        i += n;
+    }
+    *ret = name;
     return true;
 }
 
@@ -79,6 +98,24 @@ static bool next_parameter(struct str *query, struct str *ret_whole)
     return true;
 }
 
+/* Compares as the provider will, which decodes names too. */
+static bool is_named(struct str encoded, const char *name)
+{
+    size_t i = 0;
+    for (; *name; name++) {
+        int c = i < encoded.len ? (unsigned char)encoded.ptr[i++] : -1;
+        if (c == '%' && encoded.len - i >= 2) {
+            int h = hex_digit(encoded.ptr[i]), l = hex_digit(encoded.ptr[i + 1]);
+            c = h < 0 || l < 0 ? -1 : h << 4 | l;
+            i += 2;
+        }
+        if (c != (unsigned char)*name) {
+            return false;
+        }
+    }
+    return i == encoded.len;
+}
+
 static bool is_parameter(struct str whole, const char *name, struct str *ret_value)
 {
     struct str head, value;
@@ -87,7 +124,7 @@ static bool is_parameter(struct str whole, const char *name, struct str *ret_val
         value = STR_LIT("");
     }
     *ret_value = value;
-    return str_eqz(head, name);
+    return is_named(head, name);
 }
 
 struct str query_value(struct str query, const char *name)
@@ -99,6 +136,16 @@ struct str query_value(struct str query, const char *name)
         }
     }
     return STR_NONE;
+}
+
+unsigned query_count(struct str query, const char *name)
+{
+    struct str whole, value;
+    unsigned n = 0;
+    while (next_parameter(&query, &whole)) {
+        n += is_parameter(whole, name, &value);
+    }
+    return n;
 }
 
 bool query_without(struct arena *a, struct str query, const char *name, struct str *ret)

@@ -42,8 +42,16 @@ static void event_of_attempt(const struct request *r, const struct attempt *t,
 static struct str trace_of(const struct request *r)
 {
     struct str value = r->exchange ? exchange_header(r->exchange, "traceparent") : STR_NONE;
-    return value.len >= 55 && value.ptr[2] == '-' && value.ptr[35] == '-' ? str_slice(value, 3, 32)
-                                                                          : STR_NONE;
+    if (value.len < 55 || value.ptr[2] != '-' || value.ptr[35] != '-') {
+        return STR_NONE;
+    }
+    for (size_t i = 3; i < 35; i++) {
+        char c = value.ptr[i];
+        if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) {
+            return STR_NONE;
+        }
+    }
+    return str_slice(value, 3, 32);
 }
 
 void event_of_request(const struct request *r, struct event *ret, struct event_attempt *attempts)

@@ -22,6 +22,19 @@ static struct str answer_header(const struct upstream_answer *a, const char *nam
     return STR_NONE;
 }
 
+/* The provider's own id of the call; what is not plain text would not do as one, and an event holds
+ * nothing that a database might refuse. */
+static struct str request_id_of(const struct upstream_answer *a)
+{
+    struct str id = str_slice(answer_header(a, "x-request-id"), 0, 95);
+    for (size_t i = 0; i < id.len; i++) {
+        if (id.ptr[i] <= ' ' || id.ptr[i] > '~') {
+            return STR_NONE;
+        }
+    }
+    return id;
+}
+
 static bool is_event_stream(const struct upstream_answer *a)
 {
     static const struct str type = STR_LIT("text/event-stream");
@@ -53,14 +66,14 @@ static void conclude(struct request *r, enum event_outcome outcome, enum error_c
     stage_record(r);
 }
 
-static enum event_outcome outcome_of_status(int status)
+static enum event_outcome outcome_of_answer(const struct request *r)
 {
-    return status >= 400 ? EVENT_PROVIDER_ERROR : EVENT_OK;
+    return r->status >= 400 || r->relay->failed ? EVENT_PROVIDER_ERROR : EVENT_OK;
 }
 
 static void finish_well(struct request *r)
 {
-    enum event_outcome outcome = outcome_of_status(r->status);
+    enum event_outcome outcome = outcome_of_answer(r);
     conclude(r, outcome, ERR_NONE);
     sinks_flush(r->relay);
     request_finish(r, outcome, false);
@@ -75,6 +88,9 @@ static void finish_cut(struct request *r, const struct error *err)
     conclude(r, outcome, err->code);
     sinks_flush(rl);
     if (rl->events && r->exchange) {
+        if (rl->torn) {
+            (void)exchange_send(r->exchange, STR_LIT("\n\n"));
+        }
         (void)exchange_send(r->exchange,
                             r->dialect->error_event(r->arena, err, str_of(r->id_text)));
     }
@@ -91,9 +107,11 @@ static enum sse_verdict on_event(void *arg, const struct sse_event *e)
         return SSE_DROP;
     }
     enum sse_verdict v = sinks_event(rl, e);
-    if (rl->chunk == OPENAI_CHUNK_DONE && !e->cut) {
+    if (rl->chunk == OPENAI_CHUNK_ERROR) {
+        rl->failed = true;
+    } else if (rl->chunk == OPENAI_CHUNK_DONE) {
         rl->done = true;
-        conclude(r, EVENT_OK, ERR_NONE);
+        conclude(r, outcome_of_answer(r), ERR_NONE);
     }
     return v;
 }
@@ -132,17 +150,24 @@ void relay_on_data(struct request *r, struct str piece)
         sinks_bytes(rl, piece);
     }
     if (rl->content_length >= 0 && rl->received == (uint64_t)rl->content_length && !rl->events) {
-        conclude(r, outcome_of_status(r->status), ERR_NONE);
+        conclude(r, outcome_of_answer(r), ERR_NONE);
     }
     sinks_flush(rl);
     rl->piece = STR_NONE;
 }
 
-/* A chat stream that ended by its framing but said neither [DONE] nor why it stopped was cut,
- * whatever the framing says: an answer that ends with its connection cannot tell the two apart. */
-static bool stream_is_whole(const struct request *r, const struct relay *rl)
+/* A chat answer that ended by its framing but not by itself was cut, whatever the framing says: one
+ * that ends with its connection cannot tell the two apart. A stream ends with [DONE], or has said
+ * why it stopped or failed; a body has closed its object. */
+static bool answer_is_whole(const struct request *r, const struct relay *rl)
 {
-    return r->kind != REQUEST_CHAT || rl->done || rl->usage.finish_reason_len || rl->usage.found;
+    if (r->kind != REQUEST_CHAT || r->status >= 300) {
+        return true;
+    }
+    if (!rl->events) {
+        return !rl->reader || rl->reader->depth == 0;
+    }
+    return rl->done || rl->failed || rl->usage.finish_reason_len || rl->usage.found;
 }
 
 void relay_on_end(struct request *r)
@@ -153,26 +178,30 @@ void relay_on_end(struct request *r)
         return;
     }
     if (rl->events) {
+        rl->torn = sse_mid_event(&rl->sse);
         sse_finish(&rl->sse);
-        if (!stream_is_whole(r, rl)) {
-            (void)error_set(&err, ERR_UPSTREAM_CLOSED,
-                            "the provider's stream ended before its end");
-            finish_cut(r, &err);
-            return;
-        }
+    }
+    if (!answer_is_whole(r, rl)) {
+        (void)error_set(&err, ERR_UPSTREAM_CLOSED, "the provider's answer ended before its end");
+        finish_cut(r, &err);
+        return;
     }
     finish_well(r);
 }
 
 void relay_on_error(struct request *r, const struct error *err)
 {
+    struct relay *rl = r->relay;
     if (r->state == REQUEST_FINISHED) {
         return;
     }
-    if (r->relay->done) {
+    if (rl->done || rl->failed) {
         finish_well(r); /* all that the client waits for is there */
         return;
     }
+    /* what a filter holds back has not gone out; all else has, and what follows must not be read as
+     * a part of it */
+    rl->torn = rl->events && sse_mid_event(&rl->sse) && (!rl->filtering || rl->sse.too_large);
     finish_cut(r, err);
 }
 
@@ -230,8 +259,7 @@ enum verdict stage_relay(struct request *r)
     size_t n = 0;
     struct header *headers = answer_headers(r, a, &n);
     struct relay *rl = relay_new(r, a);
-    t->upstream_request_id =
-        arena_str(r->arena, str_slice(answer_header(a, "x-request-id"), 0, 95));
+    t->upstream_request_id = arena_str(r->arena, request_id_of(a));
     if (!headers || !rl) {
         (void)error_set(&r->error, ERR_INTERNAL, "out of room for the answer");
         return VERDICT_REJECT;

@@ -2,6 +2,7 @@
  * own objects shadow the organization's. An alias chooses its first candidate by weight; the others
  * follow in their order. */
 #include "common/rules/model_name.h"
+#include "dataplane/stages/path.h"
 #include "dataplane/stages/stages.h"
 
 static bool matches_any(const struct str *patterns, uint16_t n, struct str name)
@@ -69,8 +70,8 @@ static bool resolve_direct(struct request *r, struct str provider, struct str mo
     const struct snap_key *k = r->key;
     const struct snap_provider *p =
         snapshot_provider_named(r->snapshot, &k->organization_id, &k->workspace_id, provider);
-    if (!p) {
-        return unknown_model(r, name);
+    if (!p || !matches_any(k->providers, k->n_providers, p->name)) {
+        return unknown_model(r, name); /* an alias may lead there all the same */
     }
     if (!provider_usable(r, p) || !candidates_new(r, 1)) {
         return false;
@@ -154,18 +155,68 @@ bool route_resolve(struct request *r, struct str name)
     return unknown_model(r, name);
 }
 
+static bool native_model_matches(struct request *r, struct str model)
+{
+    const struct snap_key *k = r->key;
+    struct str full =
+        model.ptr ? arena_printf(r->arena, "%.*s/%.*s", STR_ARG(r->provider_name), STR_ARG(model))
+                  : STR_NONE;
+    return full.ptr && matches_any(k->models, k->n_models, full);
+}
+
+/* Where providers look for a model in a path: …/models/{name}:verb, …/deployments/{name}/… */
+static bool names_models(struct str segment)
+{
+    return str_eq_nocase(segment, STR_LIT("models")) ||
+           str_eq_nocase(segment, STR_LIT("deployments")) ||
+           str_eq_nocase(segment, STR_LIT("engines"));
+}
+
+/* The model that stands at the beginning of `rest`: a segment, a segment with a verb behind a
+ * colon, or all of it (a name with slashes). */
+static bool native_path_matches(struct request *r, struct str rest)
+{
+    struct str segment = rest, model, tail;
+    (void)str_cut(rest, '/', &segment, &tail);
+    model = segment;
+    (void)str_cut(segment, ':', &model, &tail);
+    return native_model_matches(r, segment) || native_model_matches(r, model) ||
+           native_model_matches(r, rest);
+}
+
+/* Models that the URL names count as those in the body do: which of the two a provider heeds is not
+ * for the client to choose. */
+static bool native_url_matches(struct request *r)
+{
+    struct str rest, segment, model;
+    struct str wanted = query_value(r->head->query, "model");
+    if (wanted.ptr && (query_count(r->head->query, "model") > 1 ||
+                       !path_decode(r->arena, wanted, &model) || !native_model_matches(r, model))) {
+        return false;
+    }
+    if (!path_decode(r->arena, r->native_path, &rest)) {
+        return false;
+    }
+    while (str_cut(rest, '/', &segment, &rest)) {
+        bool named = names_models(segment);
+        while (named && str_starts(rest, STR_LIT("/"))) {
+            rest = str_slice(rest, 1, rest.len); /* doubled slashes are one to many servers */
+        }
+        if (named && rest.len && !native_path_matches(r, rest)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A key bound to some models keeps to them here too: what it sends must name one, as
  * provider/model. */
 static bool native_model_allowed(struct request *r)
 {
-    const struct snap_key *k = r->key;
-    if (r->body.len == 0 || key_allows_all(k)) {
+    if (key_allows_all(r->key)) {
         return true;
     }
-    struct str full = r->model.ptr ? arena_printf(r->arena, "%.*s/%.*s", STR_ARG(r->provider_name),
-                                                  STR_ARG(r->model))
-                                   : STR_NONE;
-    if (full.ptr && matches_any(k->models, k->n_models, full)) {
+    if (native_url_matches(r) && (r->body.len == 0 || native_model_matches(r, r->model))) {
         return true;
     }
     return error_set_param(

@@ -21,6 +21,8 @@ struct relay {
     int64_t content_length; /* of the provider's answer, -1 unknown */
     uint64_t received;      /* body bytes from the provider */
     bool done;              /* [DONE] was seen */
+    bool failed;            /* the stream told of an error by itself */
+    bool torn;              /* the client has a part of an event */
 
     /* meter */
     struct openai_usage usage;

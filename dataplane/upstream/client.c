@@ -4,6 +4,11 @@
 #include "dataplane/upstream/client.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "common/base/mem.h"
 #include "common/tls.h"
@@ -94,12 +99,26 @@ void call_done(struct upstream_call *c, bool clean)
     c->ops->on_end(c->arg);
 }
 
+/* The provider has read the request to its end and then closed in good order: it may have worked on
+ * it. A connection that it closed while it idled is told apart by what TCP knows: either our bytes
+ * were not acknowledged, or they were answered with a reset. */
+static bool request_was_read(const struct upstream_call *c)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    int unsent = 0;
+    int fd = c->peer->stream.fd;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+           info.tcpi_state == TCP_CLOSE_WAIT && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0 &&
+           c->written == c->head.len + c->body.len;
+}
+
 /* The connection ended, or failed, before the answer did. */
 void call_cut(struct upstream_call *c)
 {
     struct peer *l = c->peer;
     bool at_once = loop_now_ms(c->upstream->loop) - c->sent_ms <= STALE_WINDOW_MS;
-    if (l->reused && !c->got_any && !c->retried && at_once) {
+    if (l->reused && !c->got_any && !c->retried && at_once && !request_was_read(c)) {
         peer_close(l);
         c->retried = true;
         begin(c, false);

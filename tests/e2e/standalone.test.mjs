@@ -110,7 +110,7 @@ test('SIGTERM lets a stream finish, refuses new connections, and exits 0', async
     text += Buffer.from(value).toString();
   }
   assert.match(text, /ended[\s\S]*\[DONE\]/);
-  const { code } = await proxy.program.exited;
+  const { code } = await proxy.program.wait();
   assert.equal(code, 0);
   proxy.program.checkLog();
   provider.handler = () => false;

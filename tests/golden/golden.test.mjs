@@ -80,8 +80,8 @@ for (const dialect of readdirSync(here, { withFileTypes: true }).filter((d) => d
       proxy = await startStandalone(readFileSync(join(here, dialect, 'weir.yaml'), 'utf8').replaceAll('${UPSTREAM}', `http://127.0.0.1:${upstream.address().port}`), { workers: 1 });
     });
     after(async () => {
-      await proxy?.end();
       upstream.close();
+      await proxy?.end();
     });
     for (const name of readdirSync(join(here, dialect), { withFileTypes: true }).filter((d) => d.isDirectory()).map((d) => d.name)) {
       test(name, async () => {

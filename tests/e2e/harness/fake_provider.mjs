@@ -55,7 +55,10 @@ export async function fakeProvider(handler = () => false) {
       res.end(JSON.stringify(completion(json?.model ?? 'none', 'Hello from fake')));
     });
   });
+  // A provider that a failed fixture left open must not keep the test's own process from ending.
+  server.unref();
   server.on('connection', (s) => {
+    s.unref();
     provider.open.add(s);
     s.once('close', () => provider.open.delete(s));
   });

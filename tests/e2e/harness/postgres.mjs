@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import pg from 'pg';
-import { build, freePorts, root, temporaryFolder } from './process.mjs';
+import { atLatestAtExit, build, freePorts, root, temporaryFolder } from './process.mjs';
 
 let counter = 0;
 
@@ -57,6 +57,7 @@ export async function ownCluster() {
   const dir = join(folder, 'data');
   const port = await freePorts(1);
   const script = join(root, 'deploy/postgres.sh');
+  const end = atLatestAtExit(() => execFileSync(script, ['drop', dir]));
   const base = execFileSync(script, ['create', dir, String(port)], { encoding: 'utf8' }).trim().split('\n').pop();
   const database = await makeDatabase(base);
   return {
@@ -64,7 +65,7 @@ export async function ownCluster() {
     stop: (mode = 'fast') => execFileSync(script, ['stop', dir, mode]),
     start: () => execFileSync(script, ['start', dir, String(port)]),
     async drop() {
-      execFileSync(script, ['drop', dir]);
+      end();
       remove();
     },
   };

@@ -51,7 +51,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () =>
 export function temporaryFolder(prefix) {
   const folder = mkdtempSync(join(tmpdir(), `weir-${prefix}-`));
   chmodSync(folder, 0o755);
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  return { folder, remove: atLatestAtExit(() => rmSync(folder, { recursive: true, force: true })) };
 }
 
 async function free(port) {

@@ -18,7 +18,7 @@ static char folder[64];
 
 static void put_file(const char *name, const char *text)
 {
-    char path[160];
+    char path[512];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "we");
     assert_non_null(f);
@@ -28,7 +28,7 @@ static void put_file(const char *name, const char *text)
 
 static void remove_file(const char *name)
 {
-    char path[160];
+    char path[512];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_int_equal(unlink(path), 0);
 }

@@ -79,7 +79,7 @@ static void test_open_without_event_becomes_unknown_once(void **state)
     struct spool_config c = config();
     char copy[300], twice[320], command[2048];
     unsigned recovered = 0;
-    uint64_t position;
+    uint64_t position = 0;
     struct buffer text;
     struct spool *s = open_spool(&c, NULL);
     buffer_init(&text, 64u << 20);
