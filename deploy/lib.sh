@@ -70,14 +70,14 @@ need_user() {
     fail "could not create the user $SERVICE_USER"
 }
 
-# as_service COMMAND…: as the unprivileged account (root), or as oneself.
-as_service() {
-  if [ "$(id -u)" = 0 ]; then setpriv --reuid "$SERVICE_USER" --regid "$SERVICE_USER" --init-groups --reset-env env \
-      PATH="$PATH" LANG=C.UTF-8 HOME=/nonexistent "${SERVICE_ENV[@]}" "$@"
-  else env "${SERVICE_ENV[@]}" "$@"
-  fi
+# The words before a command that make it run as the unprivileged account (root) or as oneself, into the array SERVICE.
+service_prefix() {
+  SERVICE=()
+  [ "$(id -u)" = 0 ] && SERVICE=(setpriv --reuid "$SERVICE_USER" --regid "$SERVICE_USER" --init-groups --reset-env)
+  SERVICE+=(env "PATH=$PATH" LANG=C.UTF-8 "${SERVICE_ENV[@]}")
 }
 SERVICE_ENV=()
+as_service() { service_prefix; "${SERVICE[@]}" "$@"; }
 
 # service_owns PATH…: hands files to the unprivileged account.
 service_owns() { [ "$(id -u)" = 0 ] && chown -R "$SERVICE_USER:$SERVICE_USER" "$@"; return 0; }

@@ -89,8 +89,11 @@ start() {
   local name=$1 program=$2 log=$STATE/log/$1.log
   shift 2
   : >>"$log"; service_owns "$log"
-  (cd / && as_service setsid sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$STATE/run/$name.pid" "$STATE/bin/$program" "$@" \
-    >>"$log" 2>&1 </dev/null &)
+  service_prefix
+  # Nothing of ours stays open in it, so a pipe behind deploy/up ends when deploy/up does.
+  "${SERVICE[@]}" setsid sh -c 'cd / && echo $$ >"$1" && shift && exec "$@"' sh "$STATE/run/$name.pid" "$STATE/bin/$program" "$@" \
+    >>"$log" 2>&1 </dev/null &
+  disown
 }
 stop_one() { # NAME PROGRAM
   local pid i
