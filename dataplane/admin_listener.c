@@ -28,6 +28,9 @@ static const char *state_word(const struct service_state *s)
     if (s->draining) {
         return "draining";
     }
+    if (s->stale) {
+        return "configuration is older than max-staleness";
+    }
     return s->ready ? "ready" : "no configuration loaded yet";
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/yaml.h"
+#include "dataplane/report/identity.h"
 
 #define MAX_WORKERS 64
 #define OFFSET(field) offsetof(struct dp_options, field)
@@ -188,6 +189,13 @@ static bool check(const struct dp_options *o, struct error *err)
     if (o->spool_size_bytes < 2 * o->spool_segment_bytes) {
         return error_set_param(err, ERR_INVALID_FIELD, "spool-size",
                                "setting spool-size must be at least twice spool-segment");
+    }
+    uint8_t key[32];
+    bool ok = !o->state_key || !*o->state_key || state_key_parse(o->state_key, key, NULL);
+    explicit_bzero(key, sizeof(key));
+    if (!ok) {
+        return error_set_param(err, ERR_INVALID_FIELD, "state-key",
+                               "setting state-key is neither 64 hex digits nor base64 of 32 bytes");
     }
     return check_tls(o, err) && check_auth(o, err);
 }

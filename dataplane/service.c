@@ -43,6 +43,12 @@ static bool lock_state_folder(struct service *s, struct error *err)
         return error_set(err, ERR_CONFLICT, "state folder '%s' is in use by another weir-proxy",
                          s->options.state_folder);
     }
+    struct stat st;
+    if (stat(s->options.state_folder, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH))) {
+        /* volumes of containers come so, hence no refusal */
+        log_write(LOG_WARN, "state_folder_open", "other users may write to the state folder",
+                  LOG_Z("folder", s->options.state_folder));
+    }
     return true;
 }
 
@@ -333,6 +339,8 @@ void service_free(struct service *s)
         return;
     }
     ops_free(s->ops);
+    atomic_store(&s->policy.draining, true); /* a drain that was asked for late finds no workers */
+    loop_end(s->loop);
     for (unsigned i = 0; s->workers && i < s->n_workers; i++) {
         worker_stop(s->workers[i]);
     }

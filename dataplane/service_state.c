@@ -179,7 +179,8 @@ static void add_spools(const struct service *s, struct service_state *ret)
 static void add_config(const struct service *s, struct service_state *ret)
 {
     struct snapshot *root = swap_current(s->hub);
-    ret->ready = root && !ret->draining;
+    ret->stale = atomic_load(&s->policy.stale);
+    ret->ready = root && !ret->draining && !ret->stale;
     ret->version = root ? snapshot_version(root) : 0;
     snapshot_unref(root);
     ret->managed = s->bridge != NULL;
@@ -199,7 +200,6 @@ void service_state(const struct service *s, struct service_state *ret)
     service_totals(s, ret);
     add_spools(s, ret);
     add_config(s, ret);
-    ret->stale = atomic_load(&s->policy.stale);
     ret->uptime_ms = clock_mono_ms() - s->started_ms;
     if (s->sink) {
         sink_file_stats(s->sink, &ret->lines_written, &ret->write_failures);

@@ -221,12 +221,15 @@ struct request_env *worker_env(struct worker *w)
 
 void worker_stop(struct worker *w)
 {
-    if (!w || !w->started) {
+    if (!w) {
         return;
     }
-    loop_stop(w->env.loop);
-    (void)pthread_join(w->thread, NULL);
-    w->started = false;
+    if (w->started) {
+        loop_stop(w->env.loop);
+        (void)pthread_join(w->thread, NULL);
+        w->started = false;
+    }
+    loop_end(w->env.loop); /* the bridge and the commands go before the loop does */
     request_end_all(&w->env);
 }
 
@@ -235,6 +238,7 @@ void worker_free(struct worker *w)
     if (!w) {
         return;
     }
+    loop_end(w->env.loop);
     listener_free(w->plain);
     listener_free(w->tls);
     upstream_free(w->env.upstream);

@@ -51,6 +51,13 @@ nng_msg *link_message_of(struct str s)
     return m;
 }
 
+void link_send_or_drop(nng_socket s, nng_msg *m)
+{
+    if (m && nng_sendmsg(s, m, NNG_FLAG_NONBLOCK) != 0) {
+        nng_msg_free(m);
+    }
+}
+
 struct str link_message_str(nng_msg *m)
 {
     return (struct str){nng_msg_body(m), nng_msg_len(m)};

@@ -22,6 +22,8 @@ bool link_tls_config(const struct link_tls *tls, bool server, nng_tls_config **r
                      struct error *err);
 /* A copy as a message, NULL when out of memory. */
 nng_msg *link_message_of(struct str s);
+/* Sends without waiting; a message that is not taken is freed. Accepts NULL. */
+void link_send_or_drop(nng_socket s, nng_msg *m);
 /* The message's bytes, as long as it lives. */
 struct str link_message_str(nng_msg *m);
 /* Waits, a fifth of a second at most, until nothing came for a while: *last_ms is when something

@@ -264,10 +264,7 @@ uint16_t link_pub_port(const struct link_pub *p)
 
 void link_publish(struct link_pub *p, struct str message)
 {
-    nng_msg *m = link_message_of(message);
-    if (m && nng_sendmsg(p->socket, m, NNG_FLAG_NONBLOCK) != 0) {
-        nng_msg_free(m);
-    }
+    link_send_or_drop(p->socket, link_message_of(message));
 }
 
 void link_pub_close(struct link_pub *p)

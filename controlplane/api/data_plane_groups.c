@@ -87,6 +87,12 @@ static bool prepare(struct change *ch, struct error *err)
         if (!decode_one(ch, &v->items[i], &item, &s->list[i], err)) {
             return false;
         }
+        for (size_t k = 0; k < i; k++) {
+            if (uuid_eq(&s->list[k].organization, &s->list[i].organization) &&
+                uuid_eq(&s->list[k].workspace, &s->list[i].workspace)) {
+                return body_refuse(err, &item, NULL, "stands twice");
+            }
+        }
     }
     s->n = v->n;
     ch->extra = s;

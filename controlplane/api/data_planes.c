@@ -21,7 +21,8 @@ static const char *state_of(const struct data_plane *p, uint64_t version)
     return p->config_version < version ? "lagging" : "connected";
 }
 
-void data_plane_show(struct json_writer *w, const struct data_plane *p, uint64_t version)
+void data_plane_show(struct json_writer *w, const struct data_plane *p, uint64_t version,
+                     bool platform)
 {
     json_object_begin(w);
     reply_put_id(w, "id", "dp", &p->id);
@@ -45,9 +46,10 @@ void data_plane_show(struct json_writer *w, const struct data_plane *p, uint64_t
     } else {
         json_put_null(w);
     }
-    json_field_str(w, "refused_reason", p->refused_version ? p->refused_reason : STR_NONE);
+    json_field_str(w, "refused_reason",
+                   p->refused_version && platform ? p->refused_reason : STR_NONE);
     json_name(w, "reported");
-    json_put_raw(w, p->state_json);
+    json_put_raw(w, platform ? p->state_json : STR_LIT("{}"));
     reply_put_id(w, "instance_id", "ins", &p->instance);
     reply_put_time(w, "last_seen_at", p->last_seen_ms);
     reply_put_time(w, "certificate_expires_at", p->certificate_expires_ms);
@@ -83,7 +85,7 @@ bool data_plane_list_call(struct call *c, struct error *err)
     }
     bool more = page_begin(&c->json, &page, &n);
     for (size_t i = 0; i < n; i++) {
-        data_plane_show(&c->json, &list[i], version);
+        data_plane_show(&c->json, &list[i], version, c->actor.platform);
     }
     page_end(&c->json, more, n > 0 ? &list[n - 1].id : NULL);
     return true;
@@ -113,7 +115,7 @@ static bool show_found(struct call *c, struct error *err)
         return false;
     }
     c->revision = p.revision;
-    data_plane_show(&c->json, &p, version);
+    data_plane_show(&c->json, &p, version, c->actor.platform);
     return true;
 }
 

@@ -52,8 +52,13 @@ static bool find_or_make_user(struct change *ch, struct str email, struct error 
         object_set_uuid(&user.v[USER_ID], &id);
         object_set_text(&user.v[USER_EMAIL], email);
         *err = (struct error)ERROR_INIT;
-        if (!object_insert(ch->call->tx, &users_table, &user, ch->call->arena, err) ||
-            !tx_audit(ch->call->tx, "user.create", "user", &ch->call->organization, &id,
+        if (!object_insert(ch->call->tx, &users_table, &user, ch->call->arena, err)) {
+            return err->code == ERR_CONFLICT
+                       ? error_set_param(err, ERR_CONFLICT, "email",
+                                         "email became known at this moment: try again")
+                       : false;
+        }
+        if (!tx_audit(ch->call->tx, "user.create", "user", &ch->call->organization, &id,
                       user.v[USER_EMAIL].text.ptr, NULL, NULL, err)) {
             return false;
         }

@@ -17,6 +17,7 @@
 #define API_KEY_MAX 4096
 #define TEST_COMMAND 1u /* proto/control.proto: COMMAND_TEST_PROVIDER */
 #define TEST_TIMEOUT_MS 20000u
+#define TESTS_AT_ONCE 4u /* each may wait for a silent provider for long */
 
 static const char *const kinds[] = {"openai", NULL};
 
@@ -251,7 +252,7 @@ static bool find_plane(struct call *c, void *arg, struct error *err)
     return true;
 }
 
-bool provider_test_call(struct call *c, struct error *err)
+static bool run_test(struct call *c, struct error *err)
 {
     const struct api_context *api = c->context;
     struct data_plane plane = {.name = STR_NONE};
@@ -262,10 +263,12 @@ bool provider_test_call(struct call *c, struct error *err)
     if (!api->channel) {
         return error_set(err, ERR_NOT_READY, "no data plane is connected");
     }
-    if (!channel_command(api->channel, NULL, &c->organization, TEST_COMMAND,
-                         (struct str){(const char *)c->id.b, sizeof c->id.b}, TEST_TIMEOUT_MS,
-                         c->arena, &plane.id, &result, err) ||
-        !in_tenant(c, find_plane, &plane, TX_SYSTEM, err)) {
+    http_wait_begin(c->request);
+    bool answered = channel_command(api->channel, NULL, &c->organization, TEST_COMMAND,
+                                    (struct str){(const char *)c->id.b, sizeof c->id.b},
+                                    TEST_TIMEOUT_MS, c->arena, &plane.id, &result, err);
+    http_wait_end(c->request);
+    if (!answered || !in_tenant(c, find_plane, &plane, TX_SYSTEM, err)) {
         return false;
     }
     json_object_begin(&c->json);
@@ -285,4 +288,15 @@ bool provider_test_call(struct call *c, struct error *err)
     }
     json_object_end(&c->json);
     return true;
+}
+
+bool provider_test_call(struct call *c, struct error *err)
+{
+    struct api_context *api = c->context;
+    bool ok = atomic_fetch_add(&api->provider_tests, 1) < TESTS_AT_ONCE
+                  ? run_test(c, err)
+                  : error_set(err, ERR_OVERLOADED,
+                              "too many provider tests run already: try again in a moment");
+    atomic_fetch_sub(&api->provider_tests, 1);
+    return ok;
 }

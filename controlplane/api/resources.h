@@ -2,6 +2,8 @@
 #ifndef CONTROLPLANE_API_RESOURCES_H
 #define CONTROLPLANE_API_RESOURCES_H
 
+#include <stdatomic.h>
+
 #include "controlplane/api/resource.h"
 
 struct channel;
@@ -11,6 +13,7 @@ struct api_context {
     struct channel *channel;
     const struct seal_keys *keys;
     struct db_pool *pool;
+    atomic_uint provider_tests; /* that run now */
 };
 
 extern const struct resource organization_resource, workspace_resource, user_resource,
@@ -42,6 +45,8 @@ bool query_time(const struct call *c, const char *name, uint64_t *ret_ms, struct
 
 /* One data plane as JSON; data_planes.c, shown by status too. version: the configuration's. */
 struct data_plane;
-void data_plane_show(struct json_writer *w, const struct data_plane *p, uint64_t version);
+/* platform: with what the plane says of itself, which counts and quotes all tenants' alike. */
+void data_plane_show(struct json_writer *w, const struct data_plane *p, uint64_t version,
+                     bool platform);
 
 #endif

@@ -168,6 +168,15 @@ static bool finish_login(struct call *c, struct tx *t, const struct login *l, st
            show_session(c, t, err);
 }
 
+/* Takes long, by intent. */
+static bool password_is(struct call *c, const struct login *l)
+{
+    http_wait_begin(c->request);
+    bool right = password_verify(l->password, l->known ? l->user.password_hash.ptr : NULL);
+    http_wait_end(c->request);
+    return right;
+}
+
 bool session_create_call(struct call *c, struct error *err)
 {
     const struct api_context *api = c->context;
@@ -178,7 +187,7 @@ bool session_create_call(struct call *c, struct error *err)
     if (!read_login(c, &l, err) || !take_attempt(c, &l, err)) {
         return false;
     }
-    bool right = password_verify(l.password, l.known ? l.user.password_hash.ptr : NULL);
+    bool right = password_is(c, &l);
     if (!right || !l.known || l.user.disabled) {
         return error_set(err, ERR_UNAUTHENTICATED, "e-mail address or password is wrong");
     }
@@ -256,11 +265,14 @@ bool session_password_call(struct call *c, struct error *err)
     if (!read_passwords(c, &l.password, &new_password, err) || !take_attempt(c, &l, err)) {
         return false;
     }
-    if (!password_verify(l.password, l.known ? l.user.password_hash.ptr : NULL)) {
+    if (!password_is(c, &l)) {
         return error_set_param(err, ERR_INVALID_FIELD, "current_password",
                                "current_password is wrong");
     }
-    if (!password_hash(new_password, hash, err)) {
+    http_wait_begin(c->request);
+    bool hashed = password_hash(new_password, hash, err);
+    http_wait_end(c->request);
+    if (!hashed) {
         return false;
     }
     struct tx *t = tx_begin(api->pool, TX_SYSTEM, NULL, err);

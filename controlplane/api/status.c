@@ -72,7 +72,7 @@ bool status_call(struct call *c, struct error *err)
     json_name(&c->json, "data_planes");
     json_array_begin(&c->json);
     for (size_t i = 0; i < n; i++) {
-        data_plane_show(&c->json, &planes[i], version);
+        data_plane_show(&c->json, &planes[i], version, c->actor.platform);
     }
     json_array_end(&c->json);
     if (!show_instances(c, err)) {

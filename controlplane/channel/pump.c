@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "controlplane/rules/validate.h"
 #include "controlplane/store/data_planes_channel.h"
 #include "controlplane/store/usage_write.h"
 
@@ -112,9 +113,22 @@ static void *pump_run(void *arg)
 
 /* ---- books ---- */
 
-static struct str keep(struct arena *a, const char *z)
+/* A copy that the database takes: what a plane says may be cut within a character or be no UTF-8 at
+ * all, and must not keep the others' from being written. */
+static struct str keep(struct arena *a, struct str s)
 {
-    return arena_str(a, str_of(z));
+    for (size_t cut = 0; cut < 4 && cut <= s.len; cut++) {
+        if (validate_utf8(str_slice(s, 0, s.len - cut))) {
+            return arena_str(a, str_slice(s, 0, s.len - cut));
+        }
+    }
+    struct str ret = arena_str(a, s);
+    for (size_t i = 0; ret.ptr && i < ret.len; i++) {
+        if ((unsigned char)ret.ptr[i] >= 0x80 || ret.ptr[i] == '\0') {
+            ((char *)(uintptr_t)ret.ptr)[i] = '?';
+        }
+    }
+    return ret;
 }
 
 /* Lock held: what one session's plane is said to be, copied. */
@@ -125,14 +139,14 @@ static void copy_seen(const struct session *s, struct arena *a, struct plane_see
                                .version = s->have,
                                .refused_version = s->refused_version,
                                .has_root = s->has_root,
-                               .refused_reason = keep(a, s->refused_reason),
-                               .state_json = keep(a, s->state_json),
-                               .software_version = keep(a, s->software_version),
+                               .refused_reason = keep(a, str_of(s->refused_reason)),
+                               .state_json = keep(a, str_of(s->state_json)),
+                               .software_version = keep(a, str_of(s->software_version)),
                                .features = features,
                                .n_features = features ? s->n_features : 0};
     memcpy(ret->root_hash, s->root, 32);
     for (size_t i = 0; i < ret->n_features; i++) {
-        features[i] = arena_str(a, s->features[i]);
+        features[i] = keep(a, s->features[i]);
     }
 }
 

@@ -17,7 +17,8 @@ struct http_request {
     struct str method, raw_path, path;
     bool bad_path, bad_query; /* escapes that are none, a NUL, or no UTF-8 */
     bool too_large, flooded, two_lengths, no_room, replied;
-    size_t held; /* bytes of the body that count against the server's ceiling */
+    bool answer_now; /* without reading a body that is refused anyway */
+    size_t held;     /* bytes of the body that count against the server's ceiling */
     char id[40], peer[64];
     struct {
         const char *name, *value;

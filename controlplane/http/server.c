@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -20,6 +21,7 @@
 #include "controlplane/rules/validate.h"
 
 #define DEFAULT_THREADS 4
+#define THREAD_STACK ((size_t)1 << 20)
 #define DEFAULT_MAX_BODY ((size_t)1 << 20)
 #define HEADER_MAX ((size_t)32 << 10)
 /* Room for more than that, so that the refusal is ours and in JSON; what does not even fit here is
@@ -28,19 +30,54 @@
 #define IDLE_SECONDS 20u
 #define ARRIVAL_MS 60000u /* a body that takes longer is cut off, however steadily it drips */
 #define CONNECTIONS_MAX 1024u
+#define CONNECTIONS_PER_ADDRESS 256u /* one stranger does not take them all */
 #define REQUEST_MEMORY ((size_t)256 << 20)
 /* Bodies of all requests that are being taken in: strangers send them before anybody asks who they
  * are. */
 #define BODIES_MAX ((size_t)128 << 20)
+#define DISCARD_MAX(max_body) (4 * (max_body) + ((size_t)1 << 20))
 
 struct http_server {
     struct MHD_Daemon *daemon;
     struct http_server_config config;
     char *cert_pem, *key_pem;
     atomic_size_t held; /* bytes of bodies in memory */
+    pthread_mutex_t lock;
+    pthread_cond_t turn_free;
+    unsigned turns; /* handlers at work */
 };
 
+/* --- turns --- */
+
+static void turn_take(struct http_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->turns == s->config.threads) {
+        pthread_cond_wait(&s->turn_free, &s->lock);
+    }
+    s->turns++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void turn_give(struct http_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->turns--;
+    pthread_cond_signal(&s->turn_free);
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* --- what handlers call --- */
+
+void http_wait_begin(struct http_request *r)
+{
+    turn_give(r->server);
+}
+
+void http_wait_end(struct http_request *r)
+{
+    turn_take(r->server);
+}
 
 struct arena *http_arena(struct http_request *r)
 {
@@ -214,12 +251,19 @@ static void check_head(struct http_request *r)
 {
     size_t total = r->raw_path.len;
     struct str length = http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t bytes;
+    uint64_t bytes = 0;
     (void)MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, count_header, &total);
     r->flooded = total > HEADER_MAX;
     /* One proxy believes the one, the next the other: what follows would be anybody's request. */
     r->two_lengths = length.ptr && http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING).ptr;
-    r->too_large = length.ptr && str_to_u64(length, &bytes) && bytes > r->server->config.max_body;
+    bool known = length.ptr && str_to_u64(length, &bytes);
+    r->too_large = known && bytes > r->server->config.max_body;
+    /* Most clients send the whole body before they look for an answer, and a connection that is
+     * closed meanwhile takes the answer along: so what is merely too large is read and thrown away.
+     * A client that waits for "100 Continue" is spared that. */
+    r->answer_now = r->flooded || r->two_lengths ||
+                    (r->too_large && (bytes > DISCARD_MAX(r->server->config.max_body) ||
+                                      http_header(r, MHD_HTTP_HEADER_EXPECT).ptr));
 }
 
 static struct http_request *request_new(struct http_server *s, struct MHD_Connection *c,
@@ -267,7 +311,9 @@ static void answer(struct http_request *r)
         http_reply_error(r, &err);
         return;
     }
+    turn_take(r->server);
     r->server->config.handle(r->server->config.arg, r);
+    turn_give(r->server);
     if (!r->replied) {
         (void)error_set(&err, ERR_INTERNAL, "%s", "");
         http_reply_error(r, &err);
@@ -295,8 +341,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     (void)version;
     if (!r) {
         r = *state = request_new(s, c, url, method);
-        if (r->too_large || r->two_lengths || r->flooded) {
-            answer(r); /* before the body is read: the client may be waiting for "100 Continue" */
+        if (r->answer_now) {
+            answer(r);
         }
         return MHD_YES;
     }
@@ -306,11 +352,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         }
         r->no_room = r->no_room || !hold(r, *data_len);
         if (r->no_room || r->too_large || !buffer_append(&r->body, data, *data_len)) {
-            /* Without a declared length the rest is read and thrown away, so that the answer
-             * arrives; not for ever. */
+            /* The rest is read and thrown away, so that the answer arrives; not for ever. */
             r->too_large = r->too_large || !r->no_room;
             r->discarded += *data_len;
-            if (r->discarded > 4 * s->config.max_body + ((size_t)1 << 20)) {
+            if (r->discarded > DISCARD_MAX(s->config.max_body)) {
                 return MHD_NO;
             }
         }
@@ -370,6 +415,8 @@ static bool resolve_address(const struct http_server_config *c, struct sockaddr_
 static void server_free(struct http_server *s)
 {
     if (s) {
+        pthread_cond_destroy(&s->turn_free);
+        pthread_mutex_destroy(&s->lock);
         mem_free(s->cert_pem);
         if (s->key_pem) {
             mem_free_secret(s->key_pem, strlen(s->key_pem));
@@ -387,18 +434,24 @@ struct http_server *http_server_start(const struct http_server_config *c, struct
     struct http_server *s = mem_alloc(sizeof *s);
     s->config = *c;
     s->config.max_body = c->max_body ? c->max_body : DEFAULT_MAX_BODY;
+    s->config.threads = c->threads ? c->threads : DEFAULT_THREADS;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->turn_free, NULL);
     bool tls = c->cert_pem && c->key_pem;
     if (tls) {
         s->cert_pem = mem_strdup(c->cert_pem);
         s->key_pem = mem_strdup(c->key_pem);
     }
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0u) |
+    /* A thread each, so that no connection waits for another one's handler. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+                     MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0u) |
                      (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_library_log, NULL},
         {MHD_OPTION_SOCK_ADDR, 0, &address},
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)(c->threads ? c->threads : DEFAULT_THREADS), NULL},
+        {MHD_OPTION_THREAD_STACK_SIZE, (intptr_t)THREAD_STACK, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)CONNECTIONS_PER_ADDRESS, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)HEADER_MEMORY, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)IDLE_SECONDS, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},

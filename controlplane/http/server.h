@@ -1,7 +1,7 @@
 /* libmicrohttpd behind one small interface (server.c is its only includer). Several servers may run
- * in one process: the admin API (plain and TLS listeners) and the enrolment listener. Each has an
- * epoll thread pool; a handler is called on one of them with the whole request and blocks that
- * thread while it works. */
+ * in one process: the admin API (plain and TLS listeners) and the enrolment listener. Each
+ * connection has a thread; a handler is called on it with the whole request, and a few handlers at
+ * once: their number is what bounds the load on the database. */
 #ifndef CONTROLPLANE_HTTP_SERVER_H
 #define CONTROLPLANE_HTTP_SERVER_H
 
@@ -17,7 +17,7 @@ struct http_server_config {
     uint16_t port;        /* 0: any free one (http_server_port tells) */
     const char *cert_pem; /* both set: TLS */
     const char *key_pem;
-    unsigned threads; /* default 4 */
+    unsigned threads; /* handlers that work at once; default 4 */
     size_t max_body;  /* 413 past it */
     /* Must call exactly one http_reply_*; what it leaves unanswered becomes a 500. */
     void (*handle)(void *arg, struct http_request *r);
@@ -39,6 +39,11 @@ struct str http_cookie(const struct http_request *r, const char *name);
 struct str http_peer(const struct http_request *r); /* address without port */
 const char *http_request_id(
     const struct http_request *r); /* "req_" + UUIDv7 hex, also sent as x-weir-request-id */
+
+/* Around a wait in a handler for something other than the database (a data plane's answer, a
+ * password's hash): meanwhile another handler may work. No transaction may be open. */
+void http_wait_begin(struct http_request *r);
+void http_wait_end(struct http_request *r);
 
 void http_reply_header(struct http_request *r, const char *name, const char *value);
 /* Copies the body. content_type NULL with an empty body: none. */

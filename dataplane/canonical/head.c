@@ -1,8 +1,6 @@
 /* Writing text of bounded room; see head.h. */
 #include "dataplane/canonical/head.h"
 
-#include "common/json_kernel.h"
-
 bool head_init(struct head *h, struct arena *a, size_t cap)
 {
     *h = (struct head){.ptr = arena_alloc(a, cap), .cap = cap};
@@ -42,13 +40,6 @@ void head_put_json(struct head *h, struct str s)
     static const char hex[] = "0123456789abcdef";
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c >= 0x80) {
-            /* a text that was cut, or bytes that a client chose: the JSON must hold all the same */
-            unsigned n = json_utf8_len(s.ptr + i, s.ptr + s.len);
-            head_put(h, n ? (struct str){s.ptr + i, n} : STR_LIT("\\ufffd"));
-            i += n ? n - 1 : 0;
-            continue;
-        }
         if (c == '"' || c == '\\') {
             char pair[2] = {'\\', (char)c};
             head_put(h, (struct str){pair, 2});

@@ -43,9 +43,9 @@ struct loop {
     struct calls deferred, running;
     struct loop_batch *batch;
     unsigned batch_depth;
-    pthread_mutex_t lock; /* guards posted and signalled */
+    pthread_mutex_t lock; /* guards posted, signalled and ended */
     struct calls posted, taken;
-    bool signalled;
+    bool signalled, ended;
 };
 
 struct loop_io {
@@ -368,7 +368,7 @@ void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg)
 bool loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 {
     pthread_mutex_lock(&l->lock);
-    bool room = l->posted.n < POST_MAX;
+    bool room = l->posted.n < POST_MAX && !l->ended;
     bool signal = room && !l->signalled;
     if (room) {
         calls_add(&l->posted, fn, arg);
@@ -379,6 +379,14 @@ bool loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
         wake(l);
     }
     return room;
+}
+
+void loop_end(struct loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->ended = true;
+    pthread_mutex_unlock(&l->lock);
+    run_posted(l);
 }
 
 void loop_batch_begin(struct loop *l)

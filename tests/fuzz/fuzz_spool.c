@@ -137,10 +137,10 @@ static unsigned read_back(struct spool *s, const struct written *list, unsigned 
     struct str r;
     uint64_t position = 0;
     while (spool_read(s, &r, &position)) {
-        unsigned number;
         bool unknown = r.len > 0 && r.ptr[0] == 'U';
         struct str text = str_slice(r, unknown ? 1 : 0, r.len);
-        must(text.len >= 3 && sscanf(text.ptr, "%3u", &number) == 1 && number < n);
+        uint64_t number; /* the text ends where its record does, without a NUL */
+        must(str_to_u64(str_slice(text, 0, 3), &number) && number < n);
         for (size_t i = 3; i < text.len; i++)
             must(text.ptr[i] == (char)('a' + (int)(number % 26)));
         must(!seen[number] || damaged);

@@ -1,5 +1,6 @@
 // A provider that behaves as the test says: strict about what it gets, and it counts every call that it answered.
 import http from 'node:http';
+import { letGoAfterTests } from './process.mjs';
 
 export function completion(model, text, usage = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 }) {
   return {
@@ -55,17 +56,16 @@ export async function fakeProvider(handler = () => false) {
       res.end(JSON.stringify(completion(json?.model ?? 'none', 'Hello from fake')));
     });
   });
-  // A provider that a failed fixture left open must not keep the test's own process from ending.
-  server.unref();
   server.on('connection', (s) => {
-    s.unref();
     provider.open.add(s);
     s.once('close', () => provider.open.delete(s));
   });
   await new Promise((r) => server.listen(0, '127.0.0.1', r));
   provider.url = `http://127.0.0.1:${server.address().port}`;
   provider.port = server.address().port;
+  const closed = letGoAfterTests(() => [server, ...provider.open].forEach((h) => h.unref()));
   provider.close = () => {
+    closed();
     for (const s of provider.open) s.destroy();
     return new Promise((r) => server.close(r));
   };

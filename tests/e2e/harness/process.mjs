@@ -5,6 +5,7 @@ import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, chmodS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import net from 'node:net';
+import { after } from 'node:test';
 
 export const root = new URL('../../../', import.meta.url).pathname;
 export const build = process.env.WEIR_BUILD || join(root, 'build/dev');
@@ -46,7 +47,17 @@ process.on('exit', () => {
     }
   }
 });
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
+// Once the tests are over, what a failed fixture left running must not keep this process from ending: `unref` lets go of it.
+const unrefs = new Set();
+export function letGoAfterTests(unref) {
+  unrefs.add(unref);
+  return () => unrefs.delete(unref);
+}
+after(() => {
+  for (const unref of unrefs) unref();
+});
 
 export function temporaryFolder(prefix) {
   const folder = mkdtempSync(join(tmpdir(), `weir-${prefix}-`));
@@ -88,23 +99,24 @@ export class Program {
         ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0:exitcode=99',
         UBSAN_OPTIONS: 'print_stacktrace=1',
         LSAN_OPTIONS: `suppressions=${join(root, 'tests/lsan.supp')}:print_suppressions=0`,
-        TSAN_OPTIONS: `suppressions=${join(root, 'tests/tsan.supp')}:second_deadlock_stack=1`,
+        TSAN_OPTIONS: `suppressions=${join(root, 'tests/tsan.supp')}:second_deadlock_stack=1:history_size=5`,
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child.stdout.pipe(log, { end: false });
     this.child.stderr.pipe(log, { end: false });
-    // A program that a failed fixture left behind must not keep the test's own process from ending: it is killed then.
-    for (const handle of [this.child, this.child.stdout, this.child.stderr]) handle.unref();
-    const ended = atLatestAtExit(() => this.signal('SIGKILL'));
+    const ended = [atLatestAtExit(() => this.signal('SIGKILL')), letGoAfterTests(() => this.handles().forEach((h) => h.unref()))];
     this.exited = new Promise((resolve) =>
       this.child.once('close', (code, signal) => {
         this.result = { code, signal };
-        ended();
+        for (const f of ended) f();
         log.end(() => resolve(this.result));
       }),
     );
+  }
+  handles() {
+    return [this.child, this.child.stdout, this.child.stderr];
   }
   get pid() {
     return this.child.pid;
@@ -128,7 +140,7 @@ export class Program {
   }
   // Resolves when the program has ended by itself or by a signal already sent.
   async wait() {
-    for (const handle of [this.child, this.child.stdout, this.child.stderr]) handle.ref();
+    this.handles().forEach((h) => h.ref());
     return this.exited;
   }
   async kill() {

@@ -78,6 +78,7 @@ static void words_are_checked(void **state)
     refused((const char *const[]){"--tls-listen=127.0.0.1:0", NULL}, "tls-certificate");
     refused((const char *const[]){"--listen=off", NULL}, "listen");
     refused((const char *const[]){"--spool-size=8MiB", NULL}, "spool-size");
+    refused((const char *const[]){"--state-key=zz", NULL}, "state-key");
 }
 
 static void no_authentication_only_on_loopback_and_alone(void **state)

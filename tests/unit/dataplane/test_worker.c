@@ -119,6 +119,25 @@ static void stopping_cuts_what_still_runs(void **state)
     (void)close(fd);
 }
 
+static void count_run(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* The bridge ends after the workers: what it still publishes or asks for finds them stopped. */
+static void what_comes_after_the_stop_is_harmless(void **state)
+{
+    (void)state;
+    worker_stop(world.worker);
+    swap_publish(world.hub, swap_current(world.hub));
+    worker_drain(world.worker);
+    unsigned ran = 0;
+    assert_false(worker_post(world.worker, count_run, &ran));
+    worker_free(world.worker);
+    world.worker = NULL;
+    assert_int_equal(ran, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -130,6 +149,7 @@ int main(void)
         T(strangers_and_dead_providers),
         T(draining_lets_a_stream_end),
         T(stopping_cuts_what_still_runs),
+        T(what_comes_after_the_stop_is_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

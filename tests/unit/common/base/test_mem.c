@@ -7,9 +7,15 @@
 
 #include "common/base/mem.h"
 
-/* the sanitizer's allocator stops at absurd sizes unless told otherwise */
+/* the sanitizers' allocators stop at absurd sizes unless told otherwise */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

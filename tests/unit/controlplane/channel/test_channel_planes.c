@@ -97,6 +97,12 @@ static void test_enrolment_tokens_work_once(void **state)
     arena_free(a);
 }
 
+/* A sync request whose answer does not matter. */
+static void say(struct plane *p, Weir__SyncRequest *q)
+{
+    weir__sync_reply__free_unpacked(plane_sync(p, q), NULL);
+}
+
 static void test_the_plane_row_follows_and_renewal_works(void **state)
 {
     (void)state;
@@ -133,6 +139,24 @@ static void test_the_plane_row_follows_and_renewal_works(void **state)
                    "instance_id IN (SELECT id FROM control_instances)",
                    (unsigned long long)have);
     wait_for(sql, 1);
+    /* a reason that is cut within a character, and one that is no text at all, are written too */
+    char wide[402] = "x";
+    for (size_t i = 1; i + 2 < sizeof(wide); i += 2) {
+        memcpy(wide + i, "\xc3\xa9", 3);
+    }
+    q.csr_pem = NULL;
+    q.refused_version = have + 2;
+    q.refused_reason = wide;
+    say(&p, &q);
+    wait_for("SELECT count(*) FROM data_planes WHERE name = 'seen' AND refused_reason LIKE "
+             "'x\xc3\xa9%\xc3\xa9'",
+             1);
+    q.refused_version = have + 3;
+    q.refused_reason = (char *)(uintptr_t) "no \xff\xfe text";
+    say(&p, &q);
+    wait_for("SELECT count(*) FROM data_planes WHERE name = 'seen' AND refused_reason = 'no ?? "
+             "text'",
+             1);
     plane_disconnect(&p);
     plane_connect(&p); /* by the new certificate */
     plane_hello(&p);

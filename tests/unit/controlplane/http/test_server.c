@@ -8,6 +8,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -23,7 +26,27 @@ static struct http_server *server;
 static char folder[64], outside[128];
 static char answer[1 << 20];
 
-/* /echo tells what arrived; /silent answers nothing; the rest is files under /base/. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t moved = PTHREAD_COND_INITIALIZER;
+static bool waiting, released;
+static atomic_int working, most_working;
+
+/* Stands for a wait for something else: others may work meanwhile. */
+static void wait_for_release(struct http_request *r)
+{
+    http_wait_begin(r);
+    pthread_mutex_lock(&gate);
+    waiting = true;
+    pthread_cond_broadcast(&moved);
+    while (!released) {
+        pthread_cond_wait(&moved, &gate);
+    }
+    pthread_mutex_unlock(&gate);
+    http_wait_end(r);
+}
+
+/* /wait waits for its release; /work notes how many work at once; /echo tells what arrived; /silent
+ * answers nothing; the rest is files under /base/. */
 static void handle(void *arg, struct http_request *r)
 {
     struct str path = http_path(r), q = http_query(r, "q");
@@ -34,11 +57,49 @@ static void handle(void *arg, struct http_request *r)
             arena_printf(http_arena(r), "%.*s|%.*s|%.*s|%.*s", STR_ARG(http_method(r)), STR_ARG(q),
                          STR_ARG(http_peer(r)), STR_ARG(body));
         http_reply(r, 200, "text/plain", text);
+    } else if (str_eqz(path, "/wait")) {
+        wait_for_release(r);
+        http_reply(r, 200, "text/plain", STR_LIT("released"));
+    } else if (str_eqz(path, "/work")) {
+        int now = atomic_fetch_add(&working, 1) + 1;
+        if (now > atomic_load(&most_working)) {
+            atomic_store(&most_working, now);
+        }
+        for (int i = 0; i < 100; i++) {
+            (void)sched_yield();
+        }
+        (void)atomic_fetch_sub(&working, 1);
+        http_reply(r, 200, "text/plain", STR_LIT("done"));
     } else if (str_starts(path, STR_LIT("/base/"))) {
         static_files_serve(r, folder, "/base/", str_slice(path, 6, path.len));
     } else if (str_starts(path, STR_LIT("/none/"))) {
         static_files_serve(r, "/nonexistent", "/none/", str_slice(path, 6, path.len));
     }
+}
+
+static int send_only(const struct http_server *to, const char *bytes)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_port(to)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(send(fd, bytes, strlen(bytes), MSG_NOSIGNAL), strlen(bytes));
+    return fd;
+}
+
+static int status_on(int fd)
+{
+    char text[4096];
+    size_t got = 0;
+    for (ssize_t n;
+         got < sizeof text - 1 && (n = recv(fd, text + got, sizeof text - 1 - got, 0)) > 0;) {
+        got += (size_t)n;
+    }
+    text[got] = '\0';
+    close(fd);
+    int code = 0;
+    return sscanf(text, "HTTP/1.1 %d", &code) == 1 ? code : 0;
 }
 
 static const char *send_bytes(const char *bytes, size_t len)
@@ -295,6 +356,48 @@ static int setup(void **state)
     return server ? 0 : -1;
 }
 
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+static void a_handler_that_waits_lets_others_work(void **state)
+{
+    struct error err = ERROR_INIT;
+    const struct http_server_config c = {.address = "127.0.0.1", .threads = 1, .handle = handle};
+    (void)state;
+    struct http_server *one = http_server_start(&c, &err);
+    assert_non_null(one);
+    int patient = send_only(one, GET("/wait"));
+    pthread_mutex_lock(&gate);
+    while (!waiting) {
+        pthread_cond_wait(&moved, &gate);
+    }
+    pthread_mutex_unlock(&gate);
+    assert_int_equal(status_on(send_only(one, GET("/echo"))), 200);
+    pthread_mutex_lock(&gate);
+    released = true;
+    pthread_cond_broadcast(&moved);
+    pthread_mutex_unlock(&gate);
+    assert_int_equal(status_on(patient), 200);
+    http_server_stop(one);
+}
+
+static void no_more_handlers_work_at_once_than_configured(void **state)
+{
+    struct error err = ERROR_INIT;
+    const struct http_server_config c = {.address = "127.0.0.1", .threads = 2, .handle = handle};
+    int fds[24];
+    (void)state;
+    struct http_server *two = http_server_start(&c, &err);
+    assert_non_null(two);
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        fds[i] = send_only(two, GET("/work"));
+    }
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        assert_int_equal(status_on(fds[i]), 200);
+    }
+    http_server_stop(two);
+    assert_in_range(atomic_load(&most_working), 1, 2);
+}
+
 static int teardown(void **state)
 {
     static const char *const files[] = {"index.html", "assets/app-1.js", "assets/app-1.js.br",
@@ -319,6 +422,8 @@ int main(void)
         cmocka_unit_test(refuses_broken_escapes),
         cmocka_unit_test(limits_bodies_and_heads),
         cmocka_unit_test(an_unanswered_call_is_a_500),
+        cmocka_unit_test(a_handler_that_waits_lets_others_work),
+        cmocka_unit_test(no_more_handlers_work_at_once_than_configured),
         cmocka_unit_test(serves_the_page_with_base_and_nonce),
         cmocka_unit_test(serves_assets),
         cmocka_unit_test(stays_inside_the_folder),

@@ -200,6 +200,20 @@ static void test_post_queue_is_bounded(void **state)
     assert_int_equal(n, taken + 1);
 }
 
+static void test_an_ended_loop_runs_what_was_posted_and_takes_no_more(void **state)
+{
+    (void)state;
+    struct loop *l = loop_new();
+    unsigned n = 0;
+    assert_true(loop_post(l, count, &n));
+    loop_end(l);
+    assert_int_equal(n, 1);
+    assert_false(loop_post(l, count, &n));
+    loop_end(l);
+    loop_free(l);
+    assert_int_equal(n, 1);
+}
+
 static void test_batches(void **state)
 {
     (void)state;
@@ -290,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_deferred_calls_run_in_order),
         cmocka_unit_test(test_posts_from_another_thread),
         cmocka_unit_test(test_post_queue_is_bounded),
+        cmocka_unit_test(test_an_ended_loop_runs_what_was_posted_and_takes_no_more),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_interest),
     };

@@ -227,6 +227,120 @@ static void fault_behind_done_is_no_fault(void **state)
     assert_true(event_has("\"outcome\":\"ok\""));
 }
 
+static void error_event_never_joins_what_was_cut(void **state)
+{
+    (void)state;
+    static const char half[] = "data: {\"choices\":[{\"del";
+    for (int by_framing = 0; by_framing < 2; by_framing++) {
+        for (int asked = 0; asked < 2; asked++) {
+            ask_stream(asked ? ",\"stream_options\":{\"include_usage\":true}" : "");
+            upstream_data(CHUNK("Hello"));
+            upstream_data(half);
+            if (by_framing) {
+                upstream_end();
+            } else {
+                upstream_fail(ERR_UPSTREAM_CLOSED);
+            }
+            assert_true(world.x.aborted);
+            assert_int_equal(world.n_events, 1);
+            assert_true(event_has("\"outcome\":\"cut\""));
+            /* an event of its own, whatever stands before it */
+            assert_true(answer_has("\n\ndata: {\"error\":{"));
+        }
+    }
+}
+
+static void error_told_by_the_provider_is_told_once(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"", DONE};
+    for (size_t i = 0; i < 4; i++) {
+        ask_stream("");
+        upstream_data(CHUNK("Hello"));
+        upstream_data("data: {\"error\":{\"message\":\"no\"}}\n\n");
+        upstream_data(ends[i % 2]);
+        if (i < 2) {
+            upstream_end();
+        } else {
+            upstream_fail(ERR_UPSTREAM_CLOSED);
+        }
+        assert_true(world.x.ended && !world.x.aborted);
+        assert_int_equal(world.n_events, 1);
+        assert_true(event_has("\"outcome\":\"provider_error\"") && event_has("\"status\":200"));
+        assert_false(answer_has("upstream_closed"));
+    }
+    ask_stream("");
+    upstream_data("data: {\"choices\":[{\"delta\":{}}],\"error\":null}\n\n" DONE);
+    upstream_end();
+    assert_true(event_has("\"outcome\":\"ok\""));
+}
+
+static void last_event_needs_no_blank_line(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"data: [DONE]", "data: [DONE]\n", "data:[DONE]\r"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        ask_stream("");
+        upstream_data(CHUNK("Hello"));
+        upstream_data(ends[i]);
+        upstream_end();
+        assert_true(world.x.ended && !world.x.aborted);
+        assert_int_equal(world.n_events, 1);
+        assert_true(event_has("\"outcome\":\"ok\""));
+        assert_true(answer_has(ends[i]));
+    }
+}
+
+static void body_that_ends_with_its_connection_must_be_whole(void **state)
+{
+    (void)state;
+    ask();
+    upstream_head(200, "application/json", -1);
+    upstream_data("{\"choices\":[{\"message\":{\"content\":\"hal");
+    upstream_end();
+    assert_true(world.x.aborted);
+    assert_int_equal(world.n_events, 1);
+    assert_true(event_has("\"outcome\":\"cut\""));
+    /* what is no JSON cannot be told, and passes */
+    ask();
+    upstream_head(200, "text/plain", -1);
+    upstream_data("hello");
+    upstream_end();
+    assert_true(world.x.ended && !world.x.aborted);
+}
+
+static void what_was_sent_is_counted_without_an_answer(void **state)
+{
+    (void)state;
+    static const char sent[] = "\"unit\":\"token_in\",\"quantity\":8";
+    ask();
+    world.x.on_gone(world.x.gone_arg);
+    assert_true(event_has("\"outcome\":\"client_gone\"") && event_has(sent));
+    ask();
+    upstream_fail(ERR_UPSTREAM_TIMEOUT);
+    assert_true(event_has("\"outcome\":\"timeout\"") && event_has(sent));
+    ask();
+    request_end_all(&world.env);
+    assert_true(event_has("\"outcome\":\"failed\"") && event_has(sent));
+    ask();
+    upstream_fail(ERR_UPSTREAM_REFUSED);
+    assert_true(event_has("\"quantities\":[]"));
+}
+
+static void provider_ids_that_are_no_text_are_left_out(void **state)
+{
+    (void)state;
+    struct header headers[2] = {{STR_LIT("content-type"), STR_LIT("application/json")},
+                                {STR_LIT("x-request-id"), STR_LIT("up-\xff")}};
+    struct upstream_answer a = {
+        .status = 200, .headers = headers, .n_headers = 2, .content_length = 2};
+    ask();
+    world.call.ops->on_head(world.call.arg, &a);
+    upstream_data("{}");
+    upstream_end();
+    assert_true(event_has("\"upstream_request_id\":\"\""));
+}
+
 static void json_answer_that_dies_is_broken(void **state)
 {
     (void)state;
@@ -362,6 +476,12 @@ int main(void)
         T(native_streams_pass_whole),
         T(empty_and_compressed_answers),
         T(shutdown_ends_what_runs),
+        T(error_event_never_joins_what_was_cut),
+        T(error_told_by_the_provider_is_told_once),
+        T(last_event_needs_no_blank_line),
+        T(body_that_ends_with_its_connection_must_be_whole),
+        T(what_was_sent_is_counted_without_an_answer),
+        T(provider_ids_that_are_no_text_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

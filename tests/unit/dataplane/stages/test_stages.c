@@ -15,6 +15,7 @@
     "  - {name: dev, secret: \"dev-secret\", models: [\"*\"]}\n"                             \
     "  - {name: bound, secret: \"bound-secret\", models: [\"fast\", \"openai/gpt-4o-m*\"], " \
     "providers: [\"openai\"]}\n"                                                             \
+    "  - {name: one, secret: \"one-secret\", providers: [\"open\"]}\n"                       \
     "  - {name: old, secret: \"old-secret\", expires_at: \"2020-01-01T00:00:00Z\"}\n"        \
     "  - {name: off, secret: \"off-secret\", disabled: true}\n"
 
@@ -131,6 +132,10 @@ static void native_keys_stand_where_sdks_put_them(void **state)
     world_request("GET", "/openai/models?a=1&key=dev-secret&b=2", NULL, NULL);
     assert_true(upstream_got("GET /v1/models?a=1&b=2 HTTP/1.1\r\n"));
     assert_false(upstream_got("dev-secret"));
+    give_up();
+    /* nor does a parameter that was not the key that counted, however it is written */
+    world_request("GET", "/openai/models?%6bEy=1&k%65y=sk-x&key&key=wr_live_x", DEV, NULL);
+    assert_true(upstream_got("GET /v1/models?%6bEy=1 HTTP/1.1\r\n"));
     give_up();
     world_request("POST", CHAT "?key=dev-secret", NULL, "{\"model\":\"fast\"}");
     is_refused(401, "missing_api_key", false);
@@ -309,6 +314,76 @@ static void a_bound_key_stays_bound_on_native_paths(void **state)
     world_request("GET", "/openai/models", BOUND, NULL);
     assert_int_equal(world.calls, 1);
     give_up();
+    /* what the URL names counts too, beside a body that names what is allowed or without one */
+    static const char *const other[] = {"/openai/deployments/gpt-4o/chat/completions",
+                                        "/openai/Deployments//gpt-4o/chat",
+                                        "/openai/deployments%2fgpt-4o/chat",
+                                        "/openai/models/gpt-4o:generateContent",
+                                        "/openai/engines/%67pt-4o/completions",
+                                        "/openai/audio?model=gpt-4o",
+                                        "/openai/audio?model=gpt-4o-mini&mod%65l=gpt-4o"};
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        world_request("POST", other[i], BOUND, "{\"model\":\"gpt-4o-mini\"}");
+        is_refused(403, "model_not_allowed", true);
+        world_request("POST", other[i], BOUND, NULL);
+        is_refused(403, "model_not_allowed", true);
+    }
+    static const char *const own[] = {"/openai/deployments/gpt-4o-mini/chat/completions",
+                                      "/openai/models/gpt-4o-mini:generateContent",
+                                      "/openai/models/?model=gpt-4o-mini", "/openai/models"};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        world_request("POST", own[i], BOUND, "{\"model\":\"gpt-4o-mini\"}");
+        assert_int_equal(world.calls, 1);
+        give_up();
+    }
+}
+
+static void a_key_names_providers_only_of_its_own(void **state)
+{
+    (void)state;
+    world_request("POST", CHAT, "x-weir-key: one-secret", "{\"model\":\"openai/gpt-4o\"}");
+    is_refused(404, "model_not_found", true);
+    world_request("GET", "/v1/models/openai%2Fgpt-4o", "x-weir-key: one-secret", NULL);
+    is_refused(404, "model_not_found", true);
+    world_request("POST", CHAT, "x-weir-key: one-secret", "{\"model\":\"@open/m\"}");
+    assert_int_equal(world.calls, 1);
+    give_up();
+    /* an alias leads where its owner put it */
+    world_request("POST", CHAT, "x-weir-key: one-secret", "{\"model\":\"fast\"}");
+    assert_int_equal(world.calls, 1);
+    give_up();
+}
+
+static void names_that_are_no_text_are_refused(void **state)
+{
+    (void)state;
+    char path[300] = "/v1/models/";
+    memset(path + 11, 'x', 201);
+    world_request("GET", path, DEV, NULL);
+    is_refused(400, "invalid_field", false);
+    world_request("GET", "/v1/models/%ff", DEV, NULL);
+    is_refused(400, "invalid_field", false);
+    world_request("GET", "/%c3%28/models", DEV, NULL);
+    is_refused(404, "not_found", false);
+    /* a message that is cut is cut between characters */
+    char body[300];
+    struct buffer b;
+    buffer_init(&b, sizeof(body));
+    (void)buffer_append_z(&b, "{\"model\":\"a");
+    for (size_t i = 0; i < 60; i++) {
+        (void)buffer_append_z(&b, "\xe2\x82\xac");
+    }
+    (void)buffer_append(&b, "\"}", 3);
+    memcpy(body, b.ptr, b.len);
+    buffer_release(&b);
+    world_request("POST", CHAT, DEV, body);
+    is_refused(404, "model_not_found", true);
+    assert_true(json_validate(buffer_str(&world.x.sent), 0, &(struct json_value){0}, NULL));
+    world_request("GET", "/v1/models",
+                  DEV "\ntraceparent: 00-\xff\xff"
+                      "7651916cd43dd8448eb211c80319c\"-b7ad6b7169203331-01",
+                  NULL);
+    assert_true(event_has("\"trace_id\":\"\""));
 }
 
 static void without_authentication_anybody_is_somebody(void **state)
@@ -357,6 +432,8 @@ int main(void)
         T(headers_are_sifted),
         T(native_passes_as_it_is),
         T(a_bound_key_stays_bound_on_native_paths),
+        T(a_key_names_providers_only_of_its_own),
+        T(names_that_are_no_text_are_refused),
         T(without_authentication_anybody_is_somebody),
         T(full_spool_sends_nothing),
     };
