@@ -93,7 +93,7 @@ static void test_walk_long_values(void **state)
     a = value_of((struct str){text, n});
     while (json_next(a, &pos, NULL, &v)) {
         struct json_member m = {.name = STR_LIT("m")};
-        uint64_t got;
+        uint64_t got = 0;
 
         assert_true(json_members(v, &m, 1, NULL));
         assert_true(m.found && json_u64(m.value, &got));
