@@ -250,10 +250,33 @@ void openai_reader_feed(struct openai_reader *r, struct str piece)
     }
 }
 
+/* `…"finish_reason":"stop"}]` at the end of the choices, and nowhere else in them: then it is the
+ * only choice's own, and nothing needs to be walked. */
+static bool finish_reason_at_end(struct str choices, struct openai_usage *u)
+{
+    static const char name[] = "\"finish_reason\":\"";
+    const size_t n = sizeof(name) - 1;
+    const char *end = choices.ptr + choices.len - 3, *at;
+    if (choices.len < n + 3 || memcmp(end, "\"}]", 3) != 0) {
+        return false;
+    }
+    at = memrchr(choices.ptr, '"', (size_t)(end - choices.ptr));
+    if (at == NULL || (size_t)(at - choices.ptr) + 1 < n || memchr(at, '\\', (size_t)(end - at)) ||
+        memmem(choices.ptr, choices.len, name, n) != at + 1 - n) {
+        return false;
+    }
+    openai_text_copy((struct json_value){JSON_STRING, false, {at, (size_t)(end + 1 - at)}},
+                     u->finish_reason, &u->finish_reason_len);
+    return true;
+}
+
 /* The first choice that says why it stopped. False: a name stands twice somewhere. */
 static bool finish_reason_of(struct json_value choices, struct openai_usage *u)
 {
     struct json_value choice;
+    if (finish_reason_at_end(choices.raw, u)) {
+        return true;
+    }
     for (size_t at = 0; u->finish_reason_len == 0 && json_next(choices, &at, NULL, &choice);) {
         struct json_member m = {.name = STR_LIT("finish_reason")};
         if (choice.type != JSON_OBJECT) {

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import pg from 'pg';
-import { atLatestAtExit, build, freePorts, root, temporaryFolder } from './process.mjs';
+import { atLatestAtExit, build, freePorts, root, temporaryFolder, until } from './process.mjs';
 
 let counter = 0;
 
@@ -39,8 +39,12 @@ async function makeDatabase(ownerBase) {
     async drop() {
       const c = new pg.Client({ connectionString: `${ownerBase}postgres` });
       await c.connect();
-      await c.query(`drop database if exists ${name} with (force)`);
-      await c.end();
+      try {
+        // The server's own vacuum may be in it for a moment, and is nobody's to end.
+        await until(`${name} is dropped`, async () => (await c.query(`drop database if exists ${name} with (force)`)) && true);
+      } finally {
+        await c.end();
+      }
     },
   };
   return database;
