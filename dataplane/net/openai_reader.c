@@ -250,20 +250,25 @@ void openai_reader_feed(struct openai_reader *r, struct str piece)
     }
 }
 
-/* `…"finish_reason":"stop"}]` at the end of the choices, and nowhere else in them: then it is the
- * only choice's own, and nothing needs to be walked. */
+/* `…"finish_reason":"stop"}]` at the end of the choices, and that name nowhere else in them,
+ * however it is spelled: then it is the only one, and nothing needs to be walked. */
 static bool finish_reason_at_end(struct str choices, struct openai_usage *u)
 {
-    static const char name[] = "\"finish_reason\":\"";
-    const size_t n = sizeof(name) - 1;
-    const char *end = choices.ptr + choices.len - 3, *at;
-    if (choices.len < n + 3 || memcmp(end, "\"}]", 3) != 0) {
+    static const struct str name = STR_LIT("\"finish_reason\"");
+    const char *stop = choices.ptr + choices.len, *end = stop - 3, *at, *p;
+    if (choices.len < name.len + 5 || memcmp(end, "\"}]", 3) != 0) {
         return false;
     }
     at = memrchr(choices.ptr, '"', (size_t)(end - choices.ptr));
-    if (at == NULL || (size_t)(at - choices.ptr) + 1 < n || memchr(at, '\\', (size_t)(end - at)) ||
-        memmem(choices.ptr, choices.len, name, n) != at + 1 - n) {
+    if (at == NULL || (size_t)(at - choices.ptr) < name.len + 1 || at[-1] != ':' ||
+        memchr(at, '\\', (size_t)(end - at)) != NULL ||
+        memmem(choices.ptr, choices.len, name.ptr, name.len) != at - 1 - name.len) {
         return false;
+    }
+    for (p = choices.ptr; (p = memchr(p, '\\', (size_t)(stop - p))) != NULL; p += 2) {
+        if (p[1] == 'u') {
+            return false; /* a name may hide behind it */
+        }
     }
     openai_text_copy((struct json_value){JSON_STRING, false, {at, (size_t)(end + 1 - at)}},
                      u->finish_reason, &u->finish_reason_len);

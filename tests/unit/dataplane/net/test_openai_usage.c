@@ -142,6 +142,17 @@ static void test_finish_reasons(void **state)
         "\"stop\"}]}",
         "- - - - - - - none ||length");
     body_check("{\"choices\":{\"finish_reason\":\"no\"}}", "- - - - - - - none ||");
+    /* the last one stands where it is looked for first; an earlier one, however spelled, still wins
+     */
+    body_check("{\"choices\":[{\"finish_reason\":\"length\"},{\"finish_reason\":\"stop\"}]}",
+               "- - - - - - - none ||length");
+    body_check("{\"choices\":[{\"finish_reason\" : \"length\"},{\"finish_reason\":\"stop\"}]}",
+               "- - - - - - - none ||length");
+    body_check("{\"choices\":[{\"finish_re\\u0061son\":\"length\"},{\"finish_reason\":\"stop\"}]}",
+               "- - - - - - - none ||length");
+    body_check(
+        "{\"choices\":[{\"text\":\"\\\"finish_reason\\\":\\\"no\",\"finish_reason\":\"stop\"}]}",
+        "- - - - - - - none ||stop");
 }
 
 static void test_cut_bodies_keep_what_was_whole(void **state)
