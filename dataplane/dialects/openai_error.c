@@ -67,12 +67,14 @@ static struct str write_error(struct arena *a, const struct error *e, struct str
     return h.failed ? fallback : head_str(&h);
 }
 
-struct str openai_error_body(struct arena *a, const struct error *e, struct str request_id)
+struct str openai_error_body(struct arena *a, const struct failure *f)
 {
-    return write_error(a, e, request_id, STR_LIT(""), STR_LIT("\n"), out_of_room);
+    return write_error(a, f->error, f->request_id, STR_LIT(""), STR_LIT("\n"), out_of_room);
 }
 
-struct str openai_error_event(struct arena *a, const struct error *e, struct str request_id)
+struct str openai_error_event(struct arena *a, const struct failure *f, enum framing framing)
 {
-    return write_error(a, e, request_id, STR_LIT("data: "), STR_LIT("\n\n"), event_out_of_room);
+    (void)framing;
+    return write_error(a, f->error, f->request_id, STR_LIT("data: "), STR_LIT("\n\n"),
+                       event_out_of_room);
 }

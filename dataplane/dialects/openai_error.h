@@ -5,11 +5,12 @@
 
 #include "common/base/arena.h"
 #include "common/base/error.h"
+#include "dataplane/dialects/dialect.h"
 
 /* In the arena (a may be NULL: then, and when it is out of room, a fixed text). A position in the
  * input is told in the message. */
-struct str openai_error_body(struct arena *a, const struct error *e, struct str request_id);
+struct str openai_error_body(struct arena *a, const struct failure *f);
 /* "data: {…}\n\n" */
-struct str openai_error_event(struct arena *a, const struct error *e, struct str request_id);
+struct str openai_error_event(struct arena *a, const struct failure *f, enum framing framing);
 
 #endif

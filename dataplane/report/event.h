@@ -36,6 +36,13 @@ enum event_unit {
     UNIT_PIXEL,
     UNIT_REQUEST,
     UNIT_SEARCH,
+    UNIT_IMAGE_IN, /* tokens, as the four behind it */
+    UNIT_IMAGE_OUT,
+    UNIT_AUDIO_CACHED,
+    UNIT_IMAGE_CACHED,
+    UNIT_VIDEO_IN,
+    UNIT_CHARACTER,
+    UNIT_PAGE,
     UNIT_COUNT
 };
 

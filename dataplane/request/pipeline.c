@@ -143,7 +143,9 @@ static void reject(struct request *r)
 {
     assert(r->error.code != ERR_NONE);
     r->reply.status = error_status(r->error.code);
-    r->reply.body = r->dialect->error_body(r->arena, &r->error, str_of(r->id_text));
+    struct failure f = {
+        .error = &r->error, .request_id = str_of(r->id_text), .status = r->reply.status};
+    r->reply.body = r->dialect->error_body(r->arena, &f);
     if (r->reply.status == 401) {
         counter_add(&r->env->counters->unauthenticated, 1);
     }
@@ -239,7 +241,8 @@ void request_on_bad_exchange(void *arg, struct exchange *x, const struct error *
         {STR_LIT("content-type"), str_of(dialect_openai.content_type)},
     };
     counter_add(&env->counters->malformed, 1);
-    exchange_reply(x, error_status(err->code), headers, 2,
-                   dialect_openai.error_body(a, err, str_of(text)));
+    struct failure f = {
+        .error = err, .request_id = str_of(text), .status = error_status(err->code)};
+    exchange_reply(x, f.status, headers, 2, dialect_openai.error_body(a, &f));
     request_env_arena_back(env, a);
 }

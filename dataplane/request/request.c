@@ -8,7 +8,9 @@
 #include "common/crypto.h"
 
 static const char *const state_names[] = {"read", "running", "parked", "relaying", "finished"};
-static const char *const kind_names[] = {"none", "chat.completions", "models", "native", "options"};
+static const char *const kind_names[] = {"none",   "chat.completions", "embeddings",
+                                         "rerank", "count_tokens",     "universal",
+                                         "models", "native",           "options"};
 
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == REQUEST_STATE_COUNT, "a name each");
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == REQUEST_KIND_COUNT, "a name each");

@@ -11,6 +11,7 @@
 #include "common/base/arena.h"
 #include "common/base/error.h"
 #include "common/base/uuid.h"
+#include "common/rules/provider.h"
 #include "dataplane/dialects/dialect.h"
 #include "dataplane/dialects/openai_chat.h"
 #include "dataplane/net/exchange.h"
@@ -19,6 +20,7 @@
 #include "dataplane/snapshot/index.h"
 
 struct relay;
+struct translation;
 struct request;
 struct upstream_answer;
 struct upstream_call;
@@ -34,10 +36,14 @@ enum verdict {
 
 enum request_kind {
     REQUEST_NONE = 0,
-    REQUEST_CHAT,    /* POST /v1/chat/completions */
-    REQUEST_MODELS,  /* GET /v1/models, /v1/models/{name} */
-    REQUEST_NATIVE,  /* /{provider}/… as the provider has it */
-    REQUEST_OPTIONS, /* OPTIONS on a path of ours */
+    REQUEST_CHAT,  /* a chat in any client's dialect: face_api says which */
+    REQUEST_EMBED, /* embeddings */
+    REQUEST_RERANK,
+    REQUEST_COUNT,     /* token counting */
+    REQUEST_UNIVERSAL, /* Cloudflare's array of steps: native calls tried in order */
+    REQUEST_MODELS,    /* GET /v1/models, /v1/models/{name} */
+    REQUEST_NATIVE,    /* /{provider}/… as the provider has it */
+    REQUEST_OPTIONS,   /* OPTIONS on a path of ours */
     REQUEST_KIND_COUNT
 };
 
@@ -68,9 +74,21 @@ struct attempt {
 
 #define REQUEST_MAX_ATTEMPTS 8
 
+/* One step of Cloudflare's universal request: a native call with its own body. */
+struct step {
+    struct str path;  /* behind the provider's base path, with its slash; may hold a query */
+    struct str query; /* NULL ptr: none */
+    struct str body;
+    struct header *headers; /* of the step; they go before the request's own */
+    size_t n_headers;
+    uint64_t timeout_ms; /* 0: not said */
+};
+
 struct candidate {
     const struct snap_provider *provider;
-    struct str model;
+    struct str model;                         /* as the provider is to be called */
+    const struct provider_endpoint *endpoint; /* which of its operations; NULL: native */
+    const struct step *step;                  /* REQUEST_UNIVERSAL */
 };
 
 /* A whole answer of our own, in the arena. */
@@ -104,8 +122,16 @@ struct request {
     struct reply reply;
 
     /* parse */
-    struct openai_chat chat;  /* REQUEST_CHAT */
-    struct str model;         /* decoded, as the client named it; STR_NONE when it named none */
+    enum provider_api face_api; /* the operation in the client's dialect; API_NONE for models and
+                                   native calls that no endpoint of the provider's row matches */
+    enum framing
+        client_framing;    /* how the client wants a stream: SSE, Gemini's array, AWS frames */
+    struct str path_model; /* decoded, where the path names the model (Gemini, Bedrock, Azure); else
+                              NULL ptr */
+    struct str provider_hint; /* provider asked for by header or Cloudflare path, without '@'; NULL
+                                 ptr: none */
+    struct openai_chat chat; /* where the body has its `model` (and `stream`): spans for splicing */
+    struct str model;        /* decoded, as the client named it; STR_NONE when it named none */
     struct str provider_name; /* REQUEST_NATIVE: decoded first segment */
     struct str
         native_path;     /* REQUEST_NATIVE: what follows it, encoded, with its slash; "" for none */
@@ -122,10 +148,17 @@ struct request {
     /* route */
     struct candidate *candidates; /* ordered, arena */
     size_t n_candidates;
+    size_t candidate;   /* index of the one that is tried now */
+    struct step *steps; /* REQUEST_UNIVERSAL */
+    size_t n_steps;
 
     /* translate, dispatch */
     struct str upstream_head, upstream_body;
-    bool hide_usage; /* the stream's usage was asked for by us alone */
+    bool hide_usage;                 /* the stream's usage was asked for by us alone */
+    struct losses losses;            /* what the target cannot carry */
+    bool strict;                     /* x-weir-strict: refuse rather than drop */
+    struct translation *translation; /* stream/translation.h: both codecs and the neutral request;
+                                        NULL: pass-through */
     struct upstream_call *call;
     struct attempt *attempts; /* arena, REQUEST_MAX_ATTEMPTS at most */
     unsigned n_attempts;

@@ -15,6 +15,7 @@
 
 #include "common/base/error.h"
 #include "common/base/uuid.h"
+#include "common/rules/provider.h"
 
 #define SNAPSHOT_SHARDS 256 /* shard of an entity: first byte of SHA-256(id) */
 #define SNAPSHOT_KINDS 16
@@ -32,10 +33,22 @@ struct snap_key {
     int64_t expires_at_ms;
 };
 
+/* A text setting of a provider object, by its name in the table of common/rules/provider.h. */
+struct snap_setting {
+    struct str name, value;
+};
+
 struct snap_provider {
     struct uuid id, organization_id, workspace_id;
     struct str name, kind, base_url, settings_json;
-    struct str credential;      /* plain; "" none. Never logged */
+    const struct provider_row
+        *row;              /* of `kind`; unknown kinds and `custom`: the row named custom */
+    struct str credential; /* plain API key; "" none. Never logged */
+    /* Text settings and named secrets together (region, project, aws_secret_access_key …):
+     * snap_provider_setting. The secrets among them are never logged. */
+    const struct snap_setting *settings;
+    size_t n_settings;
+    struct str headers_json, rename_json, drop_json; /* raw objects and array; NULL ptr: none */
     bool credential_unreadable; /* its data key is missing: requests fail with a clear error */
     uint64_t timeout_ms;
     bool disabled, needs_unknown;
@@ -53,6 +66,7 @@ struct snap_target {
     struct uuid provider_id;
     struct str model;
     uint32_t weight;
+    enum provider_api endpoint; /* API_NONE: the provider's own choice */
 };
 
 struct snap_model {
@@ -72,6 +86,32 @@ void snapshot_root_hash(const struct snapshot *s, uint8_t out[static 32]);
 void snapshot_shard_hash(const struct snapshot *s, unsigned kind, unsigned shard,
                          uint8_t out[static 32]);
 size_t snapshot_count(const struct snapshot *s, unsigned kind);
+
+/* "" never: NULL ptr when the provider has no such setting. */
+struct str snap_provider_setting(const struct snap_provider *p, const char *name);
+/* The alias with a `*` at its end that matches `name` best (longest text before the star), with the
+ * workspace's before the organization's; *ret_rest is what the star stands for. NULL: none. */
+const struct snap_model *snapshot_model_wildcard(const struct snapshot *s,
+                                                 const struct uuid *organization,
+                                                 const struct uuid *workspace, struct str name,
+                                                 struct str *ret_rest);
+/* The workspace's (or organization's) provider whose kind, or an alias of it, is `kind`: first by
+ * name. */
+const struct snap_provider *snapshot_provider_of_kind(const struct snapshot *s,
+                                                      const struct uuid *organization,
+                                                      const struct uuid *workspace,
+                                                      struct str kind);
+
+struct snap_organization {
+    struct uuid id;
+    struct str settings_json;
+};
+const struct snap_organization *snapshot_organization(const struct snapshot *s,
+                                                      const struct uuid *id);
+/* The row of kind CATALOGUE for this organization and catalogue id, else everybody's (nil
+ * organization); raw entry. NULL ptr: none. */
+struct str snapshot_catalogue_entry(const struct snapshot *s, const struct uuid *organization,
+                                    struct str provider, struct str model);
 
 /* All return NULL when absent; results live as long as the caller's reference on the root. */
 const struct snap_key *snapshot_key(const struct snapshot *s,

@@ -91,8 +91,8 @@ static void finish_cut(struct request *r, const struct error *err)
         if (rl->torn) {
             (void)exchange_send(r->exchange, STR_LIT("\n\n"));
         }
-        (void)exchange_send(r->exchange,
-                            r->dialect->error_event(r->arena, err, str_of(r->id_text)));
+        struct failure f = {.error = err, .request_id = str_of(r->id_text)};
+        (void)exchange_send(r->exchange, r->dialect->error_event(r->arena, &f, FRAMING_SSE));
     }
     request_finish(r, outcome, true);
 }

@@ -61,7 +61,7 @@ static bool candidates_new(struct request *r, size_t n)
 
 static void add_candidate(struct request *r, const struct snap_provider *p, struct str model)
 {
-    r->candidates[r->n_candidates++] = (struct candidate){p, model};
+    r->candidates[r->n_candidates++] = (struct candidate){.provider = p, .model = model};
 }
 
 static bool resolve_direct(struct request *r, struct str provider, struct str model,

@@ -35,7 +35,8 @@ static void every_code_has_the_shape(void **state)
     struct arena *a = arena_new(0);
     for (int code = 1; code < ERR_COUNT; code++) {
         struct error e = {.code = (enum error_code)code, .offset = -1};
-        struct json_value o = error_object(openai_error_body(a, &e, STR_LIT("req_1")));
+        struct json_value o = error_object(
+            openai_error_body(a, &(struct failure){.error = &e, .request_id = STR_LIT("req_1")}));
         member_is(o, "code", error_code_name(e.code));
         member_is(o, "type", error_type(e.code));
         member_is(o, "message", error_text(&e));
@@ -51,7 +52,8 @@ static void hostile_text_is_escaped(void **state)
     struct arena *a = arena_new(0);
     struct error e = ERROR_INIT;
     (void)error_set_param(&e, ERR_INVALID_FIELD, "a\"b", "quote \" back \\ line \n end");
-    struct json_value o = error_object(openai_error_body(a, &e, STR_LIT("req_2")));
+    struct json_value o = error_object(
+        openai_error_body(a, &(struct failure){.error = &e, .request_id = STR_LIT("req_2")}));
     member_is(o, "message", "quote \" back \\ line \n end");
     member_is(o, "param", "a\"b");
     arena_free(a);
@@ -62,12 +64,13 @@ static void position_is_told(void **state)
     (void)state;
     struct arena *a = arena_new(0);
     struct error e = {.code = ERR_INVALID_JSON, .offset = 17, .line = 2, .column = 5};
-    struct str body = openai_error_body(a, &e, STR_LIT("req_3"));
+    struct str body =
+        openai_error_body(a, &(struct failure){.error = &e, .request_id = STR_LIT("req_3")});
     assert_non_null(memmem(body.ptr, body.len, "line 2, column 5, offset 17", 27));
     (void)error_set(&e, ERR_INVALID_JSON, "invalid JSON at line 2 column 5");
     e.line = 2;
     e.offset = 17;
-    body = openai_error_body(a, &e, STR_LIT("req_3"));
+    body = openai_error_body(a, &(struct failure){.error = &e, .request_id = STR_LIT("req_3")});
     assert_non_null(memmem(body.ptr, body.len, "at line 2 column 5 (offset 17)\"", 31));
     arena_free(a);
 }
@@ -77,7 +80,8 @@ static void event_is_one_event(void **state)
     (void)state;
     struct arena *a = arena_new(0);
     struct error e = {.code = ERR_UPSTREAM_CLOSED, .offset = -1};
-    struct str event = openai_error_event(a, &e, STR_LIT("req_4"));
+    struct str event = openai_error_event(
+        a, &(struct failure){.error = &e, .request_id = STR_LIT("req_4")}, FRAMING_SSE);
     assert_true(str_starts(event, STR_LIT("data: ")));
     assert_true(str_ends(event, STR_LIT("\n\n")));
     struct json_value o = error_object(str_slice(event, 6, event.len - 8));
@@ -90,9 +94,16 @@ static void out_of_room_is_still_an_error(void **state)
     (void)state;
     struct arena *tiny = arena_new(16);
     struct error e = {.code = ERR_BAD_REQUEST, .offset = -1};
-    member_is(error_object(openai_error_body(tiny, &e, STR_LIT("r"))), "code", "internal_error");
-    assert_true(str_starts(openai_error_event(tiny, &e, STR_LIT("r")), STR_LIT("data: {")));
-    assert_true(str_starts(openai_error_body(NULL, &e, STR_LIT("r")), STR_LIT("{")));
+    member_is(error_object(openai_error_body(
+                  tiny, &(struct failure){.error = &e, .request_id = STR_LIT("r")})),
+              "code", "internal_error");
+    assert_true(str_starts(
+        openai_error_event(tiny, &(struct failure){.error = &e, .request_id = STR_LIT("r")},
+                           FRAMING_SSE),
+        STR_LIT("data: {")));
+    assert_true(str_starts(
+        openai_error_body(NULL, &(struct failure){.error = &e, .request_id = STR_LIT("r")}),
+        STR_LIT("{")));
     arena_free(tiny);
 }
 

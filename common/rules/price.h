@@ -1,0 +1,80 @@
+/* Usage times price. Prices are integers, pico-USD per unit; lines are summed in 128 bits and
+ * rounded half up to nano-USD once per attempt. Never a float. Pure, any thread. */
+#ifndef COMMON_RULES_PRICE_H
+#define COMMON_RULES_PRICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+#include "common/base/str.h"
+
+/* Units that have prices; the numbers are proto/usage.proto's Unit. */
+enum price_unit {
+    PRICE_NONE = 0,
+    PRICE_TOKEN_IN,
+    PRICE_TOKEN_OUT,
+    PRICE_TOKEN_CACHED,
+    PRICE_CACHE_WRITE_5M,
+    PRICE_CACHE_WRITE_1H,
+    PRICE_TOKEN_REASONING, /* absent: reasoning is part of TOKEN_OUT and costs as that */
+    PRICE_AUDIO_IN,
+    PRICE_AUDIO_OUT,
+    PRICE_IMAGE, /* pieces */
+    PRICE_SECOND,
+    PRICE_PIXEL,
+    PRICE_REQUEST,
+    PRICE_SEARCH,
+    PRICE_IMAGE_IN, /* tokens, from here on */
+    PRICE_IMAGE_OUT,
+    PRICE_AUDIO_CACHED,
+    PRICE_IMAGE_CACHED,
+    PRICE_VIDEO_IN,
+    PRICE_CHARACTER,
+    PRICE_PAGE,
+    PRICE_UNIT_COUNT
+};
+
+/* A price that holds from a prompt length on: the whole request is charged at the tier that its
+ * prompt (all input tokens) falls into. */
+struct price_tier {
+    uint64_t above;   /* prompt tokens; more than these */
+    uint64_t picousd; /* per unit */
+};
+
+#define PRICE_TIERS 4
+struct price {
+    bool known;
+    uint64_t picousd;                     /* per unit */
+    struct price_tier tiers[PRICE_TIERS]; /* ascending; n_tiers used */
+    unsigned n_tiers;
+};
+
+struct price_list {
+    struct price units[PRICE_UNIT_COUNT];
+};
+
+struct price_line {
+    enum price_unit unit;
+    uint64_t quantity;
+    uint64_t picousd; /* out: the price per unit that was applied */
+};
+
+/* Prices each line (sets picousd) and gives the sum in nano-USD. `prompt_tokens` chooses the tier.
+ * Where a unit has no price of its own, what stands in for it: cached, cache writes, audio, image
+ * and video input → TOKEN_IN; audio and image output → TOKEN_OUT; AUDIO_CACHED, IMAGE_CACHED →
+ * TOKEN_CACHED; TOKEN_REASONING is information unless it has a price of its own (then TOKEN_OUT
+ * must be given without it by the caller: see price_splits_reasoning). Other units without a price
+ * cost nothing. Saturates at UINT64_MAX. */
+uint64_t price_lines(const struct price_list *prices, uint64_t prompt_tokens,
+                     struct price_line *lines, size_t n);
+bool price_splits_reasoning(const struct price_list *prices);
+const char *
+price_unit_name(enum price_unit unit); /* "token_in": in the catalogue, the API, overrides */
+enum price_unit price_unit_named(struct str name);
+/* {"token_in": 2500000, "token_out": {"price": 10000000, "tiers": [{"above": 200000, "price":
+ * 15000000}]}} : pico-USD per unit. */
+bool price_list_parse(struct str json, struct price_list *ret, struct error *err);
+
+#endif
