@@ -11,6 +11,7 @@
 
 #include "common/base/mem.h"
 #include "common/tls.h"
+#include "dataplane/net/http2.h"
 
 #define CORK_MAX 16384u /* a larger piece is sent at once */
 #define LINGER_MS 2000u
@@ -21,8 +22,8 @@ static void on_timer(void *arg);
 
 static const char *const state_names[CONN_STATE_COUNT] = {
     [CONN_HANDSHAKE] = "handshake", [CONN_IDLE] = "idle",     [CONN_HEAD] = "head",
-    [CONN_BODY] = "body",           [CONN_BUSY] = "busy",     [CONN_FLUSH] = "flush",
-    [CONN_LINGER] = "linger",       [CONN_CLOSED] = "closed",
+    [CONN_BODY] = "body",           [CONN_HTTP2] = "http2",   [CONN_BUSY] = "busy",
+    [CONN_FLUSH] = "flush",         [CONN_LINGER] = "linger", [CONN_CLOSED] = "closed",
 };
 
 const char *conn_state_name(enum conn_state s)
@@ -38,11 +39,12 @@ static const unsigned predecessors[CONN_STATE_COUNT] = {
     [CONN_IDLE] = FROM(HANDSHAKE) | FROM(BUSY) | FROM(FLUSH),
     [CONN_HEAD] = FROM(IDLE),
     [CONN_BODY] = FROM(IDLE) | FROM(HEAD),
+    [CONN_HTTP2] = FROM(IDLE) | FROM(HEAD),
     [CONN_BUSY] = FROM(IDLE) | FROM(HEAD) | FROM(BODY),
     [CONN_FLUSH] = FROM(BUSY),
     [CONN_LINGER] = FROM(BUSY) | FROM(FLUSH),
     [CONN_CLOSED] = FROM(HANDSHAKE) | FROM(IDLE) | FROM(HEAD) | FROM(BODY) | FROM(BUSY) |
-                    FROM(FLUSH) | FROM(LINGER),
+                    FROM(FLUSH) | FROM(LINGER) | FROM(HTTP2),
 };
 
 void conn_set_state(struct conn *c, enum conn_state s)
@@ -97,6 +99,9 @@ static void conn_free(void *arg)
     struct conn_shared *s = c->shared;
     list_remove(&c->node);
     s->n_conns--;
+    if (c->h2) {
+        http2_free(c->h2);
+    }
     mem_free(c);
     if (s->wants_room) {
         s->on_room(s->arg);
@@ -109,6 +114,9 @@ void conn_close(struct conn *c)
         return;
     }
     conn_set_state(c, CONN_CLOSED);
+    if (c->h2) {
+        http2_closed(c, true);
+    }
     loop_batch_remove(&c->batch);
     loop_timer_free(c->timer);
     c->timer = NULL;
@@ -118,29 +126,28 @@ void conn_close(struct conn *c)
     conn_buffer_give(c->shared, &c->in);
     conn_buffer_give(c->shared, &c->out);
     c->in_off = c->out_off = 0;
-    if (!c->x) {
-        loop_defer(c->shared->loop, conn_free, c);
+    if (!c->x && !(c->h2 && http2_held(c->h2))) {
+        conn_release(c);
     }
 }
 
-static void tell_lost(void *arg)
+void conn_release(struct conn *c)
 {
-    exchange_lost(arg);
+    loop_defer(c->shared->loop, conn_free, c);
 }
 
 void conn_lost(struct conn *c, bool later)
 {
     struct exchange *x = c->x;
+    if (c->h2 && c->state != CONN_CLOSED) {
+        http2_closed(c, later);
+    }
     conn_close(c);
     if (!x || x->ended || x->gone) {
         return;
     }
     x->gone = true;
-    if (later) {
-        loop_defer(c->shared->loop, tell_lost, x); /* freed behind this, at the earliest */
-    } else {
-        exchange_lost(x);
-    }
+    exchange_tell_lost(x, later);
 }
 
 /* An exchange that was never handed over dies with its connection. */
@@ -276,6 +283,21 @@ void conn_write(struct conn *c, const struct iovec *iov, unsigned n, bool more)
     }
 }
 
+void conn_queue(struct conn *c, const char *p, size_t n)
+{
+    struct iovec iov = {(void *)(size_t)p, n};
+    if (c->state != CONN_CLOSED && !out_append(c, &iov, 1, 0)) {
+        conn_lost(c, true);
+    }
+}
+
+void conn_push(struct conn *c)
+{
+    if (c->state != CONN_CLOSED && !c->blocked && conn_queued(c) && !send_now(c, NULL, 0)) {
+        conn_lost(c, true);
+    }
+}
+
 static void after_answer(struct conn *c);
 
 /* The kernel takes again, or a batch has ended: sends what is queued. */
@@ -286,6 +308,10 @@ static void conn_flush(struct conn *c)
     }
     if (conn_queued(c) && !send_now(c, NULL, 0)) {
         conn_lost(c, false);
+        return;
+    }
+    if (c->state == CONN_HTTP2) {
+        http2_writable(c);
         return;
     }
     if (c->state == CONN_FLUSH && conn_queued(c) == 0) {
@@ -442,6 +468,7 @@ static bool may_read(const struct conn *c)
     case CONN_IDLE:
     case CONN_HEAD:
     case CONN_BODY:
+    case CONN_HTTP2:
         return !c->resuming;
     case CONN_BUSY:
     case CONN_FLUSH:
@@ -463,6 +490,9 @@ static void read_once(struct conn *c)
         break;
     case CONN_BODY:
         conn_read_body(c);
+        break;
+    case CONN_HTTP2:
+        http2_read(c);
         break;
     case CONN_BUSY:
     case CONN_FLUSH:
@@ -537,6 +567,9 @@ static void on_timer(void *arg)
     case CONN_BUSY:
         conn_lost(c, false); /* takes no byte */
         break;
+    case CONN_HTTP2:
+        http2_on_timer(c);
+        break;
     default:
         conn_close(c);
         break;
@@ -552,6 +585,8 @@ void conn_drain(struct conn *c)
         }
     } else if (c->state == CONN_HANDSHAKE) {
         conn_close(c);
+    } else if (c->state == CONN_HTTP2) {
+        http2_drain(c);
     }
 }
 

@@ -23,6 +23,7 @@ enum conn_state {
     CONN_IDLE,          /* no byte of a request yet: fresh, or kept alive */
     CONN_HEAD,          /* part of a head is here */
     CONN_BODY,          /* the head is here, the body comes */
+    CONN_HTTP2,         /* speaks HTTP/2: its streams are http2.c's */
     CONN_BUSY,          /* handed to the handler; the answer is outstanding */
     CONN_FLUSH,         /* the answer is complete, the kernel has not taken all of it */
     CONN_LINGER, /* our side is shut; what the client still sends is thrown away, so that it can
@@ -45,9 +46,12 @@ enum answer_mode {
 };
 
 struct conn;
+struct http2_session;
+struct http2_stream;
 
 struct exchange {
     struct conn *conn;
+    struct http2_stream *h2; /* NULL: HTTP/1.1 */
     struct exchange *next_spare;
     struct request_head head;
     struct str body;
@@ -105,6 +109,7 @@ struct conn {
     struct stream stream;
     enum conn_state state;
     struct exchange *x;
+    struct http2_session *h2; /* NULL: HTTP/1.1 */
     struct buffer in; /* a head in parts, or requests behind the current one, from in_off on */
     size_t in_off, in_seen;
     struct buffer out; /* not yet taken by the kernel, from out_off on */
@@ -119,6 +124,7 @@ struct conn {
     bool unread;           /* closing while the client may still send: linger */
     bool reset;            /* close by reset */
     bool eof;              /* the client has shut its side */
+    bool served;           /* a request has been read: no HTTP/2 from here on */
     bool tls;
     bool inside;   /* conn_read is on the stack and goes on by itself */
     bool resuming; /* a deferred conn_resume is queued */
@@ -137,6 +143,11 @@ struct conn *conn_new(struct conn_shared *s, int fd, struct tls *tls, const void
  * wait for them. */
 void conn_write(struct conn *c, const struct iovec *iov, unsigned n, bool more);
 size_t conn_queued(const struct conn *c);
+/* The two halves of conn_write: adds to the queue; sends the queue, once. */
+void conn_queue(struct conn *c, const char *p, size_t n);
+void conn_push(struct conn *c);
+/* Nothing refers to the closed connection any more: freed behind this turn. */
+void conn_release(struct conn *c);
 /* The current exchange has ended: goes on with the next request, or closes. */
 void conn_answered(struct conn *c);
 void conn_close(struct conn *c);
@@ -172,8 +183,10 @@ bool exchange_keep_copy(struct exchange *x, const char *p, size_t n);
 void exchange_keep_block(struct exchange *x, struct block *b);
 /* The spans that pointed into the n bytes at `from` now point to the copy at `to`. */
 void exchange_rebase(struct exchange *x, const char *from, size_t n, const char *to);
-/* Tells of the client's going, once. */
+/* Tells of the client's going, once; `later`: behind this turn's events. */
 void exchange_lost(struct exchange *x);
+void exchange_tell_lost(struct exchange *x, bool later);
+void exchange_free_later(struct exchange *x); /* behind this turn */
 void exchange_free(struct exchange *x);
 
 /* listener.c: recycled buffers for a connection's short-lived needs */

@@ -4,6 +4,7 @@
 #include "dataplane/net/conn.h"
 
 #include "common/base/mem.h"
+#include "dataplane/net/http2.h"
 
 #define LEND_MIN 16384u /* smaller requests are cheaper to copy than to lend a block for */
 /* memory for a body is taken as it comes, not as it is announced */
@@ -14,6 +15,7 @@
 static void dispatch(struct conn *c)
 {
     const struct exchange_handler *h = &c->shared->handler;
+    c->served = true;
     conn_set_state(c, CONN_BUSY);
     conn_set_write_deadline(c);
     conn_set_interest(c);
@@ -226,6 +228,19 @@ static void begin_request(struct conn *c, bool scratch, char *p, size_t n,
     }
 }
 
+/* HTTP/2 by prior knowledge is seen by its first bytes. -1: it is not that; 0: it may be; 1: taken.
+ */
+static int take_http2(struct conn *c, const char *p, size_t n)
+{
+    int is = p[0] == 'P' && !c->tls && !c->served ? http2_preface(p, n) : -1;
+    if (is == 1) {
+        http2_begin(c, p, n);
+        conn_buffer_give(c->shared, &c->in);
+        c->in_off = 0;
+    }
+    return is;
+}
+
 /* Takes one request, or a part of one, off p[0..n): the worker's block, or all of `in`. */
 void conn_feed(struct conn *c, bool scratch, char *p, size_t n)
 {
@@ -233,7 +248,13 @@ void conn_feed(struct conn *c, bool scratch, char *p, size_t n)
     struct http1_request req;
     struct error err = ERROR_INIT;
     enum http1_result got = HTTP1_MORE;
-    if (scratch || http1_head_ready(p, n, s->limits.max_head_bytes, &c->in_seen)) {
+    int http2 = take_http2(c, p, n);
+    if (http2 == 1) {
+        return;
+    }
+    if (http2 == 0) {
+        got = HTTP1_MORE;
+    } else if (scratch || http1_head_ready(p, n, s->limits.max_head_bytes, &c->in_seen)) {
         got = http1_read_request(p, n, s->limits.max_head_bytes, s->headers, &req, &err);
     }
     if (got == HTTP1_BAD) {

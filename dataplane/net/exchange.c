@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/base/mem.h"
+#include "dataplane/net/http2.h"
 
 #define STORE_KEEP_MAX 16384u
 #define STORE_STEP 1024u
@@ -93,6 +94,9 @@ void exchange_keep_block(struct exchange *x, struct block *b)
 void exchange_free(struct exchange *x)
 {
     struct conn_shared *s = x->conn->shared;
+    if (x->h2) {
+        http2_stream_free(x->h2);
+    }
     block_give(&s->blocks, x->block);
     conn_buffer_give(s, &x->big);
     struct header *headers = x->headers;
@@ -119,9 +123,14 @@ void exchange_free(struct exchange *x)
     s->n_spare_exchanges++;
 }
 
-static void free_later(void *arg)
+static void free_now(void *arg)
 {
     exchange_free(arg);
+}
+
+void exchange_free_later(struct exchange *x)
+{
+    loop_defer(x->conn->shared->loop, free_now, x);
 }
 
 void exchange_lost(struct exchange *x)
@@ -130,6 +139,20 @@ void exchange_lost(struct exchange *x)
         void (*fn)(void *arg) = x->on_gone;
         x->on_gone = NULL;
         fn(x->gone_arg);
+    }
+}
+
+static void lost_now(void *arg)
+{
+    exchange_lost(arg);
+}
+
+void exchange_tell_lost(struct exchange *x, bool later)
+{
+    if (later) {
+        loop_defer(x->conn->shared->loop, lost_now, x); /* freed behind this, at the earliest */
+    } else {
+        exchange_lost(x);
     }
 }
 
@@ -206,7 +229,7 @@ uint64_t exchange_bytes_sent(const struct exchange *x)
 
 static bool dead(const struct exchange *x)
 {
-    return x->ended || x->conn->state == CONN_CLOSED;
+    return x->ended || x->gone || x->conn->state == CONN_CLOSED;
 }
 
 /* Makes the head and leaves it in the connection's queue, from where it goes out with the next
@@ -253,6 +276,10 @@ void exchange_start(struct exchange *x, int status, const struct header *headers
     if (dead(x) || x->mode != ANSWER_NONE) {
         return;
     }
+    if (x->h2) {
+        http2_start(x, status, headers, n, length);
+        return;
+    }
     write_head(x, status, headers, n, length);
     if (flush) {
         conn_write(x->conn, NULL, 0, true);
@@ -267,6 +294,9 @@ bool exchange_send(struct exchange *x, struct str piece)
     unsigned n = 0;
     if (dead(x) || x->mode == ANSWER_NONE || x->mode == ANSWER_NO_BODY) {
         return true;
+    }
+    if (x->h2) {
+        return http2_send(x, piece);
     }
     if (x->mode == ANSWER_LENGTH) {
         if (piece.len > (uint64_t)x->left) {
@@ -302,6 +332,11 @@ static void finish(struct exchange *x, bool broken)
     if (x->ended) {
         return;
     }
+    if (x->h2) {
+        x->ended = true;
+        http2_finish(x, broken);
+        return;
+    }
     broken = broken || x->mode == ANSWER_NONE || (x->mode == ANSWER_LENGTH && x->left > 0);
     x->ended = true;
     if (broken) {
@@ -311,8 +346,7 @@ static void finish(struct exchange *x, bool broken)
         struct iovec iov = {(void *)(size_t)last, sizeof(last) - 1};
         conn_write(c, &iov, 1, true);
     }
-    loop_defer(c->shared->loop, free_later,
-               x); /* before the connection, which may be freed behind this turn too */
+    exchange_free_later(x); /* before the connection, which may be freed behind this turn too */
     conn_answered(c);
 }
 
@@ -329,7 +363,10 @@ void exchange_abort(struct exchange *x)
 void exchange_reply(struct exchange *x, int status, const struct header *headers, size_t n,
                     struct str body)
 {
-    if (!dead(x) && x->mode == ANSWER_NONE) {
+    if (x->h2) {
+        exchange_start(x, status, headers, n, (int64_t)body.len, true);
+        (void)exchange_send(x, body);
+    } else if (!dead(x) && x->mode == ANSWER_NONE) {
         write_head(x, status, headers, n, (int64_t)body.len);
         if (x->mode == ANSWER_LENGTH) {
             x->left = 0;

@@ -12,6 +12,7 @@
 #include "common/base/mem.h"
 #include "common/tls.h"
 #include "dataplane/net/conn.h"
+#include "dataplane/net/http2.h"
 
 #define BACKLOG 4096
 #define ACCEPT_BATCH 64u       /* then other events get their turn */
@@ -69,6 +70,14 @@ static bool close_oldest_idle(struct listener *s)
     for (struct list *n = idle->next; n != idle; n = n->next) {
         struct conn *c = LIST_ENTRY(n, struct conn, node);
         if (!c->resuming) { /* else its next request is here already */
+            conn_close(c);
+            return true;
+        }
+    }
+    const struct list *http2 = &s->shared.lists[CONN_HTTP2];
+    for (struct list *n = http2->next; n != http2; n = n->next) {
+        struct conn *c = LIST_ENTRY(n, struct conn, node);
+        if (http2_idle(c)) {
             conn_close(c);
             return true;
         }
@@ -372,6 +381,7 @@ void listener_drain(struct listener *s)
     stop_accepting(s);
     for_each(s, CONN_HANDSHAKE, conn_drain);
     for_each(s, CONN_IDLE, conn_drain);
+    for_each(s, CONN_HTTP2, conn_drain);
 }
 
 static void lose(struct conn *c)

@@ -49,6 +49,7 @@ WRAPPERS = {
     "nng/": ["proto/link.c", "proto/link_client.c", "proto/link_server.c", "proto/link_internal.h"],
     "event2/": ["dataplane/net/loop.c"],
     "event.h": [],
+    "nghttp2/": ["dataplane/net/http2_inside.h"],
     "microhttpd.h": ["controlplane/http/server.c", "deploy/demo_provider.c"],
     "jansson.h": ["controlplane/http/body.c", "cli/document.c", "deploy/demo_provider.c"],
     "libpq-fe.h": ["controlplane/store/"],
