@@ -401,3 +401,29 @@ uint64_t x509_not_after(const char *cert_pem)
     ERR_clear_error();
     return ok && days >= 0 && seconds >= 0 ? (uint64_t)days * DAY_S + (uint64_t)seconds : 0;
 }
+
+bool x509_sign_rs256(const char *key_pem, struct str text, uint8_t *out, size_t cap,
+                     size_t *ret_len, struct error *err)
+{
+    EVP_PKEY *key = read_key(key_pem);
+    EVP_MD_CTX *ctx = NULL;
+    size_t len = cap;
+    bool ok = false;
+    if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
+        (void)error_set(err, ERR_INVALID_FIELD, "the private key is not an RSA key in PEM form");
+        ERR_clear_error();
+        goto out;
+    }
+    ctx = EVP_MD_CTX_new();
+    ok = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+         EVP_DigestSign(ctx, out, &len, (const unsigned char *)text.ptr, text.len) == 1;
+    if (ok) {
+        *ret_len = len;
+    } else {
+        (void)fail(err, "cannot sign with the private key");
+    }
+out:
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return ok;
+}

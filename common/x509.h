@@ -30,5 +30,11 @@ bool x509_make_server(const char *ca_cert_pem, const char *ca_key_pem, const cha
 bool x509_fingerprint(const char *cert_pem, uint8_t out[static 32], struct error *err);
 /* Unix time of expiry, 0 when unreadable. */
 uint64_t x509_not_after(const char *cert_pem);
+/* RS256 of a JWT (RSASSA-PKCS1-v1_5 with SHA-256): the signature's bytes into out. False: the PEM
+ * holds no RSA key (ERR_INVALID_FIELD) or the signature does not fit cap; 1,024 bytes fit 8,192
+ * bits.
+ */
+bool x509_sign_rs256(const char *key_pem, struct str text, uint8_t *out, size_t cap,
+                     size_t *ret_len, struct error *err);
 
 #endif

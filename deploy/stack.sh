@@ -65,14 +65,16 @@ check_ports() {
 
 build_release() { # FOLDER
   local log=$STATE/log/build.log
+  need_node "$root/build/node" >"$log" 2>&1 || { tail -5 "$log" >&2; fail "no Node 20, which the model catalogue is built by"; }
   { cmake --preset release -S "$root" -B "$1" -DWEIR_TESTS=OFF &&
-    cmake --build "$1" --target weir-control weir-proxy weir weir-demo-provider; } >"$log" 2>&1 ||
+    cmake --build "$1" --target weir-control weir-proxy weir weir-demo-provider; } >>"$log" 2>&1 ||
     { tail -20 "$log" >&2; fail "the build failed; all of it is in $log"; }
 }
 
 # A running program is replaced, and restarted, only when it changed.
 install_programs() {
   local p
+  install_catalogue
   for p in weir-control weir-proxy weir weir-demo-provider; do
     cmp -s "$root/build/release/$p" "$STATE/bin/$p" && continue
     case $p in
@@ -82,6 +84,15 @@ install_programs() {
     esac
     install -m 0755 "$root/build/release/$p" "$STATE/bin/$p.new" && mv "$STATE/bin/$p.new" "$STATE/bin/$p" || fail "cannot install $p"
   done
+}
+
+# Read by both planes when they start, hence both are restarted for another one.
+install_catalogue() {
+  cmp -s "$root/build/release/catalogue.json" "$STATE/bin/catalogue.json" && return 0
+  stop_one proxy weir-proxy
+  stop_one control weir-control
+  install -m 0644 "$root/build/release/catalogue.json" "$STATE/bin/catalogue.json.new" &&
+    mv "$STATE/bin/catalogue.json.new" "$STATE/bin/catalogue.json" || fail "cannot install catalogue.json"
 }
 
 # start NAME PROGRAM ARG…: detached, as the service account, with its own log.

@@ -21,6 +21,8 @@
     X(FORBIDDEN, "forbidden", 403, "permission_error", "not allowed")                              \
     X(MODEL_NOT_ALLOWED, "model_not_allowed", 403, "permission_error",                             \
       "key may not use this model")                                                                \
+    X(MODEL_UNPRICED, "model_unpriced", 403, "permission_error",                                   \
+      "model has no price, and the organization's policy refuses those")                           \
     X(CSRF, "csrf_failed", 403, "permission_error", "missing or wrong CSRF token")                 \
     X(NOT_FOUND, "not_found", 404, "invalid_request_error", "not found")                           \
     X(MODEL_NOT_FOUND, "model_not_found", 404, "invalid_request_error", "model not found")         \

@@ -11,16 +11,20 @@
 struct yaml_node;
 
 struct manifest_provider {
-    struct str name, kind;
-    struct str base_url; /* resolved (it may differ from place to place); "" = the kind's own */
-    struct str api_key;  /* resolved; NULL ptr when absent */
-    uint64_t timeout_ms; /* 0: default */
+    struct str name, kind; /* kind: the name of its row (common/rules/provider.h), however given */
+    struct str base_url;   /* resolved (it may differ from place to place); "" = the kind's own */
+    struct str api_key;    /* resolved; NULL ptr when absent */
+    uint64_t timeout_ms;   /* 0: default */
+    struct str settings_json; /* a JSON object: the kind's settings that are no secrets */
+    struct str
+        credential; /* the API key, or a JSON object of it and other secrets; NULL ptr: none */
     int line;
 };
 
 struct manifest_target {
     struct str provider, model;
-    uint64_t weight; /* default 1 */
+    uint64_t weight;     /* default 1 */
+    struct str endpoint; /* which of the provider's operations to speak; NULL ptr: its own choice */
 };
 
 struct manifest_model {

@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/error.h"
-#include "common/base/str.h"
+#include "common/json.h"
 
 /* Units that have prices; the numbers are proto/usage.proto's Unit. */
 enum price_unit {
@@ -74,7 +73,13 @@ const char *
 price_unit_name(enum price_unit unit); /* "token_in": in the catalogue, the API, overrides */
 enum price_unit price_unit_named(struct str name);
 /* {"token_in": 2500000, "token_out": {"price": 10000000, "tiers": [{"above": 200000, "price":
- * 15000000}]}} : pico-USD per unit. */
+ * 15000000}]}} : pico-USD per unit. *ret is untouched on failure. */
 bool price_list_parse(struct str json, struct price_list *ret, struct error *err);
+/* The same of an object found in validated JSON; *ret is written to even when it fails. */
+bool price_list_read(struct json_value object, struct price_list *ret, struct error *err);
+void price_list_write(const struct price_list *prices, struct json_writer *w); /* its reverse */
+bool price_equal(const struct price *a, const struct price *b);
+void price_write(const struct price *p, struct json_writer *w); /* null when not known */
+bool price_list_equal(const struct price_list *a, const struct price_list *b);
 
 #endif

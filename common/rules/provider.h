@@ -73,12 +73,15 @@ enum provider_quirk {
 
 struct provider_endpoint {
     enum provider_api api;
-    /* Path behind the base URL, "{model}", "{project}", "{location}", "{account}" filled in
-     * (percent-encoded per segment), "{verb}" by the operation. A query may follow '?'. */
+    /* Path behind the base URL. "{model}" and settings ("{project}", "{location}",
+     * "{api_version}") are filled in by provider_fill, percent-encoded; a query may follow '?'.
+     * Verbs are written out, except where one row serves two: "{verb}" of API_GEMINI_EMBED
+     * (batchEmbedContents, embedContent). */
     const char *path;
-    const char *stream_path; /* when it differs; NULL: path */
-    const char *models;      /* blank-separated patterns of target models that this endpoint serves;
-                                NULL: all. The first      endpoint of the wanted kind that matches counts */
+    const char *stream_path; /* when it differs (Gemini's, Bedrock's); NULL: path */
+    /* Blank-separated patterns of target models that this endpoint serves, "!pattern" for those
+     * that it does not; NULL: all. The first endpoint of the wanted kind that matches counts. */
+    const char *models;
 };
 
 struct provider_row {
@@ -97,6 +100,9 @@ struct provider_row {
     unsigned quirks;
     const char *catalogue; /* blank-separated ids of this provider in the catalogue; NULL: name */
     const char *docs;      /* where it is documented */
+    /* The row that counts instead when the setting `api_version` is a date (Azure's older paths);
+     * NULL: none. See provider_row_at. */
+    const struct provider_row *dated;
 };
 
 /* Settings that a provider object may hold besides name, kind, base_url, api_key, timeout. One
@@ -107,12 +113,24 @@ struct provider_setting {
     bool object; /* a JSON object (headers, rename_params) or array (drop_params); else a text */
     const char *kinds; /* blank-separated rows that know it; NULL: all */
     const char *about;
+    const char *fallback; /* value where none is given; NULL: none */
 };
 
 const struct provider_row *provider_row_named(struct str kind_or_alias); /* any case; NULL: none */
+/* The row itself, or its `dated` one when api_version is a date ("2024-10-21", "…-preview"). */
+const struct provider_row *provider_row_at(const struct provider_row *row, struct str api_version);
 const struct provider_row *provider_rows(size_t *ret_n);
 const struct provider_setting *provider_settings(size_t *ret_n);
 const struct provider_setting *provider_setting_named(struct str name);
+/* True when rows of this kind know the setting. */
+bool provider_setting_applies(const struct provider_setting *setting,
+                              const struct provider_row *row);
+/* Value of a setting by name; NULL ptr: not given. */
+typedef struct str (*provider_get_fn)(void *arg, struct str name);
+/* What a provider object of this kind must bring and does not: "base_url" or a setting's name, as a
+ * static text; NULL: nothing. */
+const char *provider_missing(const struct provider_row *row, struct str base_url,
+                             provider_get_fn get, void *arg);
 
 const char *provider_api_name(enum provider_api api);
 enum provider_api provider_api_named(struct str name); /* API_NONE: unknown */
@@ -132,6 +150,33 @@ const struct provider_endpoint *provider_endpoint_for(const struct provider_row 
  * "/openai" + "/openai/v1/x" is
  * "/openai/v1/x". In the arena; NULL ptr when out of room. */
 struct str provider_path_join(struct arena *a, struct str base_path, struct str path);
+
+/* The setting `dialect` of a custom provider as endpoints in their usual places: names of
+ * operations
+ * ("chat messages"), or of whole dialects ("openai", "anthropic", "gemini", "bedrock", "cohere",
+ * "ollama"), blank- or comma-separated; embeddings and rerank come with chat. At most API_COUNT are
+ * written; 0: *ret_unknown is the word that means nothing (or the list is empty). */
+size_t provider_dialect_endpoints(struct str dialect,
+                                  struct provider_endpoint ret[static API_COUNT],
+                                  struct str *ret_unknown);
+/* The setting `auth` of a custom provider: "bearer", "none", "header:NAME", "query:NAME". */
+bool provider_auth_parse(struct str text, enum provider_auth *ret_auth, struct str *ret_name);
+
+/* A template with its "{names}" filled in by `get` (a setting's fallback where that gives nothing),
+ * each percent-encoded as one path segment ("/" becomes %2F); "{model}" and "{verb}" from the
+ * arguments. In a host, "{location}-" with the location "global" is left out whole. NULL ptr: out
+ * of room, or a name without a value (*ret_missing names it, a static text or a part of
+ * `template`).
+ */
+struct str provider_fill(struct arena *a, struct str template, struct str model, struct str verb,
+                         provider_get_fn get, void *arg, struct str *ret_missing);
+
+/* Which endpoint of the row a native call goes to, by the path behind the base URL (no query) and
+ * the row's own paths; NULL: none. *ret_model gets the still encoded model of the path, NULL ptr
+ * when the path names none. */
+const struct provider_endpoint *provider_endpoint_at(const struct provider_row *row,
+                                                     struct str path, bool *ret_stream,
+                                                     struct str *ret_model);
 
 /* Credential texts: a plain API key, or a JSON object of named secrets (starts with '{'). */
 #endif

@@ -13,4 +13,9 @@
  * text only) names the variable or file, never the secret. */
 bool secret_ref_resolve(struct str text, struct arena *a, struct str *ret, struct error *err);
 
+#define TEXT_REF_MAX_BYTES (64 << 10)
+/* The same for a text that need not fit into a header field (a Google service account): 1 to
+ * TEXT_REF_MAX_BYTES bytes without NUL. */
+bool text_ref_resolve(struct str text, struct arena *a, struct str *ret, struct error *err);
+
 #endif

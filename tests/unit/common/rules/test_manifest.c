@@ -76,6 +76,40 @@ static void reads_every_field(void **state)
     assert_non_null(yaml_get(m.settings, "workers"));
 }
 
+static void settings_and_secrets_go_apart(void **state)
+{
+    (void)state;
+    setenv("WEIRTEST_REGION", "eu-west-1", 1);
+    assert_true(parse(
+        "version: 1\n"
+        "providers:\n"
+        "- {name: b, kind: aws-bedrock, region: 'env:WEIRTEST_REGION', aws_access_key_id: AKIA,\n"
+        "   aws_secret_access_key: 'env:WEIRTEST_SECRET', headers: {X-A: 'b \"c\"'},\n"
+        "   drop_params: [user, seed], rename_params: {max_tokens: 'max'}}\n"
+        "- {name: v, kind: vertex, project: p, service_account: '{\"a\": 1}', api_key: k}\n"
+        "- {name: c, kind: custom, base_url: 'http://h', dialect: [chat, messages],\n"
+        "   auth: 'header:x-key', api_key: k}\n"
+        "- {name: z, kind: azure, base_url: 'https://r.openai.azure.com', api_version: "
+        "2024-10-21}\n"
+        "models:\n"
+        "- {name: 'gpt-*', targets: [{provider: b, model: 'x-*', endpoint: invoke}]}\n"));
+    unsetenv("WEIRTEST_REGION");
+    assert_true(str_eqz(m.providers[0].kind, "bedrock"));
+    assert_true(str_eqz(m.providers[0].settings_json,
+                        "{\"region\":\"eu-west-1\",\"aws_access_key_id\":\"AKIA\",\"headers\":{"
+                        "\"X-A\":\"b \\\"c\\\"\"},\"rename_params\":{\"max_tokens\":\"max\"},"
+                        "\"drop_params\":[\"user\",\"seed\"]}"));
+    assert_true(str_eqz(m.providers[0].credential, "{\"aws_secret_access_key\":\"sk-upstream\"}"));
+    assert_true(str_eqz(m.providers[1].credential,
+                        "{\"api_key\":\"k\",\"service_account\":\"{\\\"a\\\": 1}\"}"));
+    assert_true(str_eqz(m.providers[2].credential, "k"));
+    assert_true(str_eqz(m.providers[2].settings_json,
+                        "{\"dialect\":\"chat messages\",\"auth\":\"header:x-key\"}"));
+    assert_true(str_eqz(m.providers[3].settings_json, "{\"api_version\":\"2024-10-21\"}"));
+    assert_null(m.providers[3].credential.ptr);
+    assert_true(str_eqz(m.models[0].targets[0].endpoint, "invoke"));
+}
+
 static void the_least_manifest(void **state)
 {
     (void)state;
@@ -111,8 +145,8 @@ static void mistakes_are_named_with_their_place(void **state)
          13},
         {"version: 1\nproviders: [{name: ~, kind: openai}]",
          "name must be a text that is not empty", "providers[0].name", 2, 20},
-        {"version: 1\nproviders: [{name: p, kind: azure}]",
-         "unknown kind \"azure\" (known: openai)", "providers[0].kind", 2, 29},
+        {"version: 1\nproviders: [{name: p, kind: quantum}]", "unknown kind \"quantum\"",
+         "providers[0].kind", 2, 29},
         {"version: 1\nproviders: [{name: p, kind: openai, base_url: 'ftp://x'}]",
          "base_url must be an http:// or https:// URL without user, query or fragment",
          "providers[0].base_url", 2, 47},
@@ -121,6 +155,20 @@ static void mistakes_are_named_with_their_place(void **state)
         {"version: 1\nproviders: [{name: p, kind: openai, api_key: 'env:WEIRTEST_UNSET'}]",
          "api_key: environment variable \"WEIRTEST_UNSET\" is not set", "providers[0].api_key", 2,
          46},
+        {"version: 1\nproviders: [{name: p, kind: azure}]",
+         "provider of kind \"azure-openai\" needs a base_url", "providers[0].base_url", 2, 13},
+        {"version: 1\nproviders: [{name: p, kind: bedrock}]",
+         "provider of kind \"bedrock\" needs region", "providers[0].region", 2, 13},
+        {"version: 1\nproviders: [{name: p, kind: openai, region: x}]",
+         "\"region\" is no setting of kind \"openai\"", "providers[0].region", 2, 37},
+        {"version: 1\nproviders: [{name: p, kind: bedrock, regoin: x}]",
+         "unknown field \"regoin\" (did you mean \"region\"?)", "providers[0].regoin", 2, 38},
+        {"version: 1\nproviders: [{name: p, kind: openai, headers: [a]}]",
+         "headers must be a map of texts", "providers[0].headers", 2, 46},
+        {"version: 1\nproviders: [{name: p, kind: custom, base_url: 'http://h', dialect: morse}]",
+         "\"morse\" is no operation or dialect", "providers[0].dialect", 2, 68},
+        {"version: 1\nproviders: [{name: p, kind: custom, base_url: 'http://h', auth: basic}]",
+         "auth must be bearer, none, header:NAME or query:NAME", "providers[0].auth", 2, 65},
         {"version: 1\nproviders:\n- {name: p, kind: openai}\n- {name: p, kind: openai}",
          "name \"p\" is used twice", "providers[1].name", 4, 10},
         {P "models: [{name: m}]", "targets must hold at least one", "models[0].targets", 3, 10},
@@ -137,6 +185,12 @@ static void mistakes_are_named_with_their_place(void **state)
         {P "models:\n- {name: m, targets: [{provider: p, model: x}]}\n"
            "- {name: m, targets: [{provider: p, model: x}]}",
          "name \"m\" is used twice", "models[1].name", 5, 10},
+        {P "models: [{name: m, targets: [{provider: p, model: x, endpoint: morse}]}]",
+         "unknown endpoint \"morse\"", "models[0].targets[0].endpoint", 3, 64},
+        {P "models: [{name: 'a*b', targets: [{provider: p, model: x}]}]",
+         "a '*' may stand only at the end of a name", "models[0].name", 3, 17},
+        {P "models: [{name: a, targets: [{provider: p, model: 'x*'}]}]",
+         "a target's model may hold a '*' only where the name has one", "models[0].targets", 3, 51},
         {P "keys: [{name: k, disabled: no}]", "disabled must be true or false", "keys[0].disabled",
          3, 28},
         {P "keys: [{name: k, models: '*'}]", "models must be a list", "keys[0].models", 3, 26},
@@ -202,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_field),
+        cmocka_unit_test(settings_and_secrets_go_apart),
         cmocka_unit_test(the_least_manifest),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(names_keep_to_their_alphabet),

@@ -1,0 +1,56 @@
+/* Fields of a manifest's maps, taken out one by one; every complaint names its place. Private to
+ * manifest*.c. */
+#ifndef COMMON_RULES_MANIFEST_READ_H
+#define COMMON_RULES_MANIFEST_READ_H
+
+#include "common/rules/manifest.h"
+
+struct map;
+
+struct manifest_reader {
+    struct arena *arena;
+    struct error *err;
+    struct map *providers; /* name to struct manifest_provider */
+};
+
+/* A map node and where it stands: "models[0].targets[1]", "" at the top. */
+struct manifest_place {
+    const struct yaml_node *map;
+    char path[48];
+};
+
+/* Always false. */
+bool manifest_fail(const struct manifest_reader *r, const struct yaml_node *at, const char *path,
+                   const char *field, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+bool manifest_fail_memory(const struct manifest_reader *r);
+int manifest_shown(struct str s); /* how much of a text is shown */
+/* known ends in NULL. */
+bool manifest_check_fields(const struct manifest_reader *r, const struct manifest_place *p,
+                           const char *const *known);
+/* A text field. Absent: fails when required, else leaves *ret alone. */
+bool manifest_take_text(const struct manifest_reader *r, const struct manifest_place *p,
+                        const char *field, bool required, struct str *ret);
+bool manifest_take_number(const struct manifest_reader *r, const struct manifest_place *p,
+                          const char *field, uint64_t max, uint64_t *ret);
+/* A text that may be a reference (secret_ref.h). */
+bool manifest_take_secret(const struct manifest_reader *r, const struct manifest_place *p,
+                          const char *field, struct str *ret);
+/* Names of providers and keys go into paths, headers and messages. */
+bool manifest_take_name(const struct manifest_reader *r, const struct manifest_place *p,
+                        struct str *ret);
+bool manifest_take_model_name(const struct manifest_reader *r, const struct manifest_place *p,
+                              const char *field, struct str *ret);
+/* The list in `field` and room for its elements; absent: *ret_list NULL. */
+bool manifest_take_list(const struct manifest_reader *r, const struct manifest_place *p,
+                        const char *field, size_t size, const struct yaml_node **ret_list,
+                        void *ret_room);
+/* The i-th element of a list of maps, with its path. */
+bool manifest_enter(const struct manifest_reader *r, const struct manifest_place *outer,
+                    const char *field, const struct yaml_node *list, size_t i,
+                    struct manifest_place *ret);
+
+/* manifest_provider.c */
+bool manifest_read_provider(const struct manifest_reader *r, const struct manifest_place *p,
+                            struct manifest_provider *ret);
+
+#endif
