@@ -174,6 +174,8 @@ struct dialect {
 
 extern const struct dialect
     dialect_openai; /* /v1/chat/completions, /v1/responses, /v1/embeddings, Azure's paths */
+extern const struct dialect
+    dialect_responses; /* /v1/responses: its streams break off in their own way */
 extern const struct dialect dialect_messages; /* /v1/messages */
 extern const struct dialect dialect_gemini;
 extern const struct dialect dialect_bedrock;
