@@ -113,6 +113,7 @@ struct tool {
     int strict;            /* -1 not said, 0, 1 */
     enum cache_mark cache;
     struct str raw; /* builtin: the whole tool as written */
+    bool freeform;  /* OpenAI's custom tool: parameters hold one text, `input` */
 };
 
 enum tool_choice { CHOICE_UNSET = 0, CHOICE_AUTO, CHOICE_NONE, CHOICE_REQUIRED, CHOICE_NAMED };
@@ -238,6 +239,7 @@ struct chat_request {
     struct str cached_content;                 /* Gemini's */
     struct extra *extras;
     size_t n_extras;
+    struct str betas; /* Anthropic's beta features, as its header lists them: "a,b" */
 };
 
 enum finish {

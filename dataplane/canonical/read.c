@@ -194,3 +194,13 @@ struct str parts_text(struct arena *a, const struct part *parts, size_t n, struc
     out[at] = '\0';
     return (struct str){out, at};
 }
+
+bool text_blank(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!strchr(" \t\r\n\v\f", s.ptr[i]) || s.ptr[i] == '\0') {
+            return false;
+        }
+    }
+    return true;
+}

@@ -51,6 +51,8 @@ struct str media_type_of_name(struct str name);
 struct str media_type_of_format(struct str format);
 struct str media_format_of_type(struct str media_type); /* "png", "pdf", "wav", "mp3", "mp4" … */
 
+/* Empty, or white space only: what Anthropic and Bedrock refuse as a text. */
+bool text_blank(struct str s);
 /* Tool arguments as providers want them: one JSON object. "" and blanks become "{}"; a text that is
  * no JSON object becomes {"_raw": "<text>"}. */
 struct str arguments_of(struct arena *a, struct str text);
