@@ -159,21 +159,39 @@ static void on_deadline(void *arg)
 static bool write_head(struct test *t, const struct snap_provider *p, struct str *ret,
                        struct error *err)
 {
-    struct head h;
-    if (!head_init(&h, t->arena, 512 + p->path.len + p->host_header.len + p->credential.len)) {
+    struct head h, lines;
+    struct token_purchase purchase;
+    struct signing s = {.provider = p,
+                        .row = p->row,
+                        .credential = p->credential,
+                        .method = STR_LIT("GET"),
+                        .path = provider_path_join(t->arena, p->path, STR_LIT("/models")),
+                        .now_ms = clock_wall_ms()};
+    if (!s.path.ptr || !head_init(&lines, t->arena, signer_room(&s))) {
+        return error_set(err, ERR_INTERNAL, "out of room");
+    }
+    enum sign_result how = signer_sign(&s, t->arena, &lines, &purchase, err);
+    if (how != SIGN_DONE) {
+        return how == SIGN_FAILED ? false
+                                  : error_set(err, ERR_NOT_IMPLEMENTED,
+                                              "providers with bought access tokens are not tested");
+    }
+    if (!head_init(&h, t->arena, 512 + s.path.len + s.query.len + p->host_header.len + lines.len)) {
         return error_set(err, ERR_INTERNAL, "out of room");
     }
     head_put(&h, STR_LIT("GET "));
-    head_put(&h, p->path);
-    head_put(&h, STR_LIT("/models HTTP/1.1\r\n"));
-    head_put_header(&h, STR_LIT("Host"), p->host_header);
-    if (!signer_for(p->kind)->sign(p->credential, &h, err)) {
-        return false;
+    head_put(&h, s.path);
+    if (s.query.ptr) {
+        head_put(&h, STR_LIT("?"));
+        head_put(&h, s.query);
     }
+    head_put(&h, STR_LIT(" HTTP/1.1\r\n"));
+    head_put_header(&h, STR_LIT("Host"), p->host_header);
+    head_put(&h, head_str(&lines));
     head_put(&h, STR_LIT("Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: "
                          "weir/" WEIR_VERSION "\r\n\r\n"));
     *ret = head_str(&h);
-    return !h.failed || error_set(err, ERR_INTERNAL, "out of room");
+    return !(h.failed || lines.failed) || error_set(err, ERR_INTERNAL, "out of room");
 }
 
 static void run_test(void *arg)

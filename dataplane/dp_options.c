@@ -93,6 +93,10 @@ static const struct option_row rows[] = {
          "key, or none: no key is asked for (standalone, on loopback only)"),
     TEXT("upstream-ca", "WEIR_PROXY_UPSTREAM_CA", upstream_ca, NULL,
          "PEM file of the CAs that providers are verified by; the system's when not given"),
+    TEXT("catalogue", "WEIR_CATALOGUE", catalogue, NULL,
+         "file of the model catalogue; catalogue.json beside the program, or in share/weir, when "
+         "not "
+         "given"),
     TEXT("log-level", "WEIR_LOG_LEVEL", log_level, "info", "debug, info, warn or error"),
     TEXT("log-format", "WEIR_LOG_FORMAT", log_format, "json", "json or text"),
 };

@@ -10,7 +10,7 @@ struct dp_options {
     /* texts: NULL when not given */
     char *config, *listen, *tls_listen, *tls_certificate, *tls_key, *ops_listen;
     char *state_folder, *state_key, *control, *enrol, *name, *events_file;
-    char *spool_full, *spool_sync, *auth, *upstream_ca, *log_level, *log_format;
+    char *spool_full, *spool_sync, *auth, *upstream_ca, *catalogue, *log_level, *log_format;
     uint64_t workers; /* 0: as many as cores */
     uint64_t spool_size_bytes, spool_segment_bytes, max_body_bytes, max_head_bytes, max_connections;
     uint64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log.h"
+#include "common/rules/catalogue.h"
 #include "common/tls.h"
 #include "dataplane/admin_listener.h"
 #include "dataplane/command.h"
@@ -72,6 +73,27 @@ static bool start_tls(struct service *s, struct error *err)
         s->server_tls = tls_server_new(o->tls_certificate, o->tls_key, err);
     }
     return !o->tls_listen || s->server_tls;
+}
+
+/* A file that is named must be there; without any the proxy serves, and knows no prices. */
+static bool load_catalogue(struct service *s, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    char path[CATALOGUE_PATH_MAX];
+    s->catalogue = catalogue_load_installed(s->options.catalogue, path, &why);
+    if (!s->catalogue && (path[0] || why.code != ERR_NOT_FOUND)) {
+        *err = why;
+        return false;
+    }
+    if (!s->catalogue) {
+        log_write(LOG_WARN, "catalogue_missing", "no model catalogue: models have no prices",
+                  LOG_Z("error", error_text(&why)));
+        return true;
+    }
+    log_write(LOG_INFO, "catalogue_loaded", "model catalogue is loaded", LOG_Z("file", path),
+              LOG_U("models", catalogue_count(s->catalogue)));
+    s->policy.catalogue = s->catalogue;
+    return true;
 }
 
 static void fill_policy(struct service *s)
@@ -274,7 +296,8 @@ struct worker *service_worker(const struct service *s, unsigned index)
 static bool start_all(struct service *s, struct error *err)
 {
     const struct dp_options *o = &s->options;
-    if (!lock_state_folder(s, err) || !start_tls(s, err) || !service_open_spools(s, err)) {
+    if (!lock_state_folder(s, err) || !start_tls(s, err) || !service_open_spools(s, err) ||
+        !load_catalogue(s, err)) {
         return false;
     }
     fill_policy(s);
@@ -358,6 +381,7 @@ void service_free(struct service *s)
     swap_hub_free(s->hub);
     tls_context_unref(s->server_tls);
     tls_context_unref(s->client_tls);
+    catalogue_free(s->catalogue);
     loop_timer_free(s->upkeep);
     loop_timer_free(s->drain_poll);
     loop_free(s->loop);

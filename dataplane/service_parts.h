@@ -5,6 +5,7 @@
 
 #include "dataplane/service.h"
 
+struct catalogue;
 struct loop_timer;
 struct signals;
 struct tls_context;
@@ -18,6 +19,7 @@ struct service {
     struct tls_context *server_tls, *client_tls;
     struct request_policy policy;
     struct snap_key anonymous;
+    struct catalogue *catalogue; /* NULL: none found */
     struct swap_hub *hub;
     struct spool **spools; /* one per worker, then those that a former run with more workers left */
     size_t n_spools;

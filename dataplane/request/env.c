@@ -3,6 +3,7 @@
 
 #include "common/crypto.h"
 #include "dataplane/request/request.h"
+#include "dataplane/request/token_post.h"
 
 #define RECORD_MAX (64u << 10)
 #define ARENA_MAX (256u << 20) /* of one request; bodies have their own, smaller ceiling */
@@ -16,10 +17,13 @@ void request_env_init(struct request_env *env)
     env->n_spare = 0;
     list_init(&env->live);
     env->dead = NULL;
+    env->tokens = NULL;
+    memset(env->prices, 0, sizeof(env->prices));
 }
 
 void request_env_release(struct request_env *env)
 {
+    token_post_release(env);
     while (env->n_spare) {
         arena_free(env->spare[--env->n_spare]);
     }

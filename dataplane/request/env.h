@@ -12,9 +12,11 @@
 #include "dataplane/report/spool.h"
 #include "dataplane/snapshot/swap.h"
 
+struct catalogue;
 struct loop;
 struct upstream;
 struct request;
+struct token_cache;
 
 /* Settings that requests read; shared by all workers, written before they start (atomics: any time,
  * by any thread). */
@@ -24,8 +26,9 @@ struct request_policy {
     /* NULL: a key is needed. Else who a request without any key is (standalone with --auth none).
      */
     const struct snap_key *anonymous;
-    atomic_bool stale;    /* the snapshot is older than max_staleness */
-    atomic_bool draining; /* the answer's connection closes behind it */
+    const struct catalogue *catalogue; /* model facts and prices; NULL: none is loaded */
+    atomic_bool stale;                 /* the snapshot is older than max_staleness */
+    atomic_bool draining;              /* the answer's connection closes behind it */
 };
 
 /* Written by the worker alone, read by anybody: relaxed loads and stores, no locked instruction. */
@@ -48,6 +51,19 @@ static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 }
 
 #define ENV_SPARE_ARENAS 256
+#define ENV_PRICE_MEMOS 64 /* a power of two */
+#define ENV_PRICE_MODEL 96
+#define ENV_PRICE_KIND 32
+
+struct catalogue_model;
+
+/* What pricing.c found in the installed catalogue for a model of a kind of provider. */
+struct price_memo {
+    const struct catalogue *catalogue;
+    const struct catalogue_model *found;
+    size_t kind_len, model_len;
+    char kind[ENV_PRICE_KIND], model[ENV_PRICE_MODEL];
+};
 
 struct request_env {
     struct loop *loop;
@@ -61,6 +77,8 @@ struct request_env {
     uint64_t random_state; /* for weighted choices; not for secrets */
     struct arena *spare[ENV_SPARE_ARENAS];
     unsigned n_spare;
+    struct token_cache *tokens; /* access tokens bought with credentials; made at first need */
+    struct price_memo prices[ENV_PRICE_MEMOS];
     struct list live;     /* requests that have not ended */
     struct request *dead; /* freed after this loop turn */
 };

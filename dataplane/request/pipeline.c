@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "dataplane/net/loop.h"
 #include "dataplane/request/request.h"
+#include "dataplane/request/token_post.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/upstream/client.h"
 
@@ -30,6 +31,7 @@ static const struct stage {
 };
 
 #define N_STAGES (sizeof(stages) / sizeof(stages[0]))
+#define STAGE_TRANSLATE 4 /* where VERDICT_AGAIN goes back to */
 
 /* ---- the end ---- */
 
@@ -112,17 +114,36 @@ void request_finish(struct request *r, enum event_outcome outcome, bool broken)
     bury(r);
 }
 
+/* Header fields of a reply: its own, and those that every one has. */
+static struct header *reply_headers(struct request *r, size_t *ret_n)
+{
+    const struct reply *p = &r->reply;
+    struct header *list = arena_alloc(r->arena, (p->n_headers + 3) * sizeof(*list));
+    size_t n = 0;
+    *ret_n = 0;
+    if (!list) {
+        return NULL;
+    }
+    for (size_t i = 0; i < p->n_headers; i++) {
+        list[n++] = p->headers[i];
+    }
+    list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
+    if (p->body.len && !(p->content_type.ptr && p->content_type.len == 0)) {
+        list[n++] = (struct header){STR_LIT("content-type"),
+                                    p->content_type.ptr ? p->content_type
+                                                        : str_of(r->dialect->content_type)};
+    }
+    if (p->allow.ptr) {
+        list[n++] = (struct header){STR_LIT("allow"), p->allow};
+    }
+    *ret_n = n;
+    return list;
+}
+
 static void send_reply(struct request *r, enum event_outcome outcome)
 {
-    struct header headers[4];
     size_t n = 0;
-    headers[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
-    if (r->reply.body.len) {
-        headers[n++] = (struct header){STR_LIT("content-type"), str_of(r->dialect->content_type)};
-    }
-    if (r->reply.allow.ptr) {
-        headers[n++] = (struct header){STR_LIT("allow"), r->reply.allow};
-    }
+    struct header *headers = reply_headers(r, &n);
     r->status = r->reply.status;
     settle(r, outcome);
     exchange_reply(take_exchange(r), r->reply.status, headers, n, r->reply.body);
@@ -139,13 +160,32 @@ static enum event_outcome reject_outcome(const struct request *r)
     return r->error.code == ERR_INTERNAL ? EVENT_FAILED : EVENT_REFUSED;
 }
 
+static bool reply_header(struct request *r, const char *name, struct str value)
+{
+    struct header *list = arena_alloc(r->arena, (r->reply.n_headers + 1) * sizeof(*list));
+    if (!list) {
+        return false;
+    }
+    if (r->reply.n_headers) {
+        memcpy(list, r->reply.headers, r->reply.n_headers * sizeof(*list));
+    }
+    list[r->reply.n_headers++] = (struct header){str_of(name), value};
+    r->reply.headers = list;
+    return true;
+}
+
 static void reject(struct request *r)
 {
     assert(r->error.code != ERR_NONE);
-    r->reply.status = error_status(r->error.code);
-    struct failure f = {
-        .error = &r->error, .request_id = str_of(r->id_text), .status = r->reply.status};
+    struct failure f = {.error = &r->error,
+                        .request_id = str_of(r->id_text),
+                        .status = error_status(r->error.code)};
+    r->reply.status = f.status;
+    r->reply.content_type = STR_NONE;
     r->reply.body = r->dialect->error_body(r->arena, &f);
+    if (r->dialect->error_header && r->dialect->error_header_value) {
+        (void)reply_header(r, r->dialect->error_header, r->dialect->error_header_value(&f));
+    }
     if (r->reply.status == 401) {
         counter_add(&r->env->counters->unauthenticated, 1);
     }
@@ -164,13 +204,18 @@ static void follow(struct request *r, enum verdict v)
             assert(r->stage < N_STAGES);
             v = stages[r->stage].run(r);
             continue;
+        case VERDICT_AGAIN:
+            r->stage = STAGE_TRANSLATE;
+            assert(stages[r->stage].run == stage_translate);
+            v = stages[r->stage].run(r);
+            continue;
         case VERDICT_WAIT:
             if (r->state == REQUEST_RUNNING) {
                 request_set_state(r, REQUEST_PARKED);
             }
             return;
         case VERDICT_ANSWERED:
-            send_reply(r, EVENT_OK);
+            send_reply(r, r->reply.outcome ? r->reply.outcome : EVENT_OK);
             return;
         default:
             reject(r);
@@ -207,6 +252,7 @@ void request_end_all(struct request_env *env)
         }
     }
     free_dead(env);
+    token_post_release(env);
 }
 
 static void on_gone(void *arg)

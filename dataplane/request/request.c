@@ -29,6 +29,33 @@ const char *request_state_name(enum request_state s)
     return s < REQUEST_STATE_COUNT ? state_names[s] : "?";
 }
 
+const char *request_endpoint_name(const struct request *r)
+{
+    static const char *const names[API_COUNT] = {
+        [API_CHAT] = "chat.completions",    [API_RESPONSES] = "responses",
+        [API_MESSAGES] = "messages",        [API_GENERATE] = "generate_content",
+        [API_CONVERSE] = "converse",        [API_INVOKE_MESSAGES] = "invoke_model",
+        [API_VERTEX_MESSAGES] = "messages", [API_COHERE_CHAT] = "chat",
+        [API_OLLAMA_CHAT] = "chat",
+    };
+    switch (provider_api_kind(r->face_api)) {
+    case API_KIND_EMBED:
+        return "embeddings";
+    case API_KIND_RERANK:
+        return "rerank";
+    case API_KIND_COUNT_TOKENS:
+        return "count_tokens";
+    case API_KIND_CHAT:
+        if (r->kind == REQUEST_CHAT && names[r->face_api]) {
+            return names[r->face_api];
+        }
+        break;
+    default:
+        break;
+    }
+    return request_kind_name(r->kind);
+}
+
 const char *request_kind_name(enum request_kind k)
 {
     return k < REQUEST_KIND_COUNT ? kind_names[k] : "?";

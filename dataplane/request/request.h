@@ -31,6 +31,7 @@ enum verdict {
     VERDICT_WAIT,     /* parked: a callback calls request_resume or request_finish */
     VERDICT_ANSWERED, /* r->reply is the whole answer: record, then send it */
     VERDICT_REJECT,   /* r->error is set: record, then answer it in the client's dialect */
+    VERDICT_AGAIN,    /* back to translate: the next candidate, or the next call of a series */
     VERDICT_COUNT
 };
 
@@ -57,7 +58,7 @@ enum request_state {
     REQUEST_STATE_COUNT
 };
 
-#define ATTEMPT_QUANTITIES 8
+#define ATTEMPT_QUANTITIES 20
 
 /* One try at one provider: what the usage event will say of it. */
 struct attempt {
@@ -70,6 +71,7 @@ struct attempt {
     uint64_t started_ns, first_byte_ns, ended_ns; /* mono; 0: not */
     struct event_quantity quantities[ATTEMPT_QUANTITIES];
     size_t n_quantities;
+    uint64_t cost_nanousd;
 };
 
 #define REQUEST_MAX_ATTEMPTS 8
@@ -82,6 +84,7 @@ struct step {
     struct header *headers; /* of the step; they go before the request's own */
     size_t n_headers;
     uint64_t timeout_ms; /* 0: not said */
+    struct str provider; /* as the step names it */
 };
 
 struct candidate {
@@ -95,7 +98,11 @@ struct candidate {
 struct reply {
     int status;
     struct str body;
-    struct str allow; /* "Allow" header; NULL ptr: none */
+    struct str allow;        /* "Allow" header; NULL ptr: none */
+    struct str content_type; /* NULL ptr: the dialect's own */
+    struct header *headers;  /* besides these and the request id */
+    size_t n_headers;
+    enum event_outcome outcome; /* of a VERDICT_ANSWERED; EVENT_UNKNOWN: ok */
 };
 
 struct request {
@@ -157,8 +164,14 @@ struct request {
     bool hide_usage;                 /* the stream's usage was asked for by us alone */
     struct losses losses;            /* what the target cannot carry */
     bool strict;                     /* x-weir-strict: refuse rather than drop */
+    bool estimated;                  /* the answer's number is Weir's own: x-weir-estimated */
     struct translation *translation; /* stream/translation.h: both codecs and the neutral request;
                                         NULL: pass-through */
+    const struct price_list *prices; /* of the candidate at hand (request/pricing.h); NULL: not
+                                        known */
+    uint64_t max_output;             /* of its model, from the catalogue; 0: not known */
+    const struct candidate *priced;  /* whom both are of */
+    bool prices_sought;
     struct upstream_call *call;
     struct attempt *attempts; /* arena, REQUEST_MAX_ATTEMPTS at most */
     unsigned n_attempts;
@@ -181,7 +194,9 @@ void request_run(struct request *r);
 void request_resume(struct request *r, enum verdict v);
 void request_set_state(struct request *r, enum request_state s);
 const char *request_state_name(enum request_state s);
-const char *request_kind_name(enum request_kind k); /* as events say it: "chat.completions" */
+const char *request_kind_name(enum request_kind k); /* "chat" */
+/* The operation as events say it: "chat.completions", "messages", "native" … */
+const char *request_endpoint_name(const struct request *r);
 
 /* The one door out: records (if relay has not yet), ends or breaks the exchange, cancels an
  * upstream call that still runs, and frees the request after the loop turn. `broken` leaves the

@@ -1,25 +1,8 @@
-/* Splitting of base URLs, and the table of provider kinds. Strict on purpose: what stands here goes
+/* Splitting of base URLs. Strict on purpose: what stands here goes
  * into request lines and Host headers for every request of a provider. */
 #include "dataplane/snapshot/base_url.h"
 
 #include <stdio.h>
-
-static const struct {
-    const char *kind, *base_url;
-} kinds[] = {
-    {"openai", "https://api.openai.com/v1"},
-    {"custom", ""}, /* speaks OpenAI's dialect somewhere else */
-};
-
-const char *provider_kind_base_url(struct str kind)
-{
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (str_eqz(kind, kinds[i].kind)) {
-            return kinds[i].base_url;
-        }
-    }
-    return NULL;
-}
 
 static bool is_digit(char c)
 {

@@ -23,7 +23,4 @@ bool base_url_split(struct str url, struct base_url *ret, struct error *err);
 /* Value of the Host header into buf; returns its length (at most host + 8). */
 size_t base_url_host_header(const struct base_url *u, char *buf, size_t size);
 
-/* The kind's own base URL; "" for one that must bring its own (custom). NULL: no such kind. */
-const char *provider_kind_base_url(struct str kind);
-
 #endif

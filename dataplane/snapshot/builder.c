@@ -246,6 +246,15 @@ static bool lookups_add(struct snapshot *s, struct entity *e, struct error *err)
         const struct snap_model *m = e->model;
         struct scoped_name n = {&m->organization_id, &m->workspace_id, m->name};
         return lookups_add_named(s, SET_MODEL_BY_NAME, e, &n, match_model_name, err);
+    } else if (e->kind == ENTITY_CATALOGUE) {
+        const struct catalogue_entry *c = e->catalogue;
+        at = place_of_catalogue(&c->organization_id, c->provider, c->model);
+        const struct entity *other =
+            set_find(s->sets[SET_CATALOGUE_BY_MODEL], at.shard, at.hash, match_catalogue, c);
+        if (other) {
+            return duplicate(err, other, e, "model");
+        }
+        set_insert(set_draft(&s->sets[SET_CATALOGUE_BY_MODEL], false), at.shard, at.hash, e);
     }
     return true;
 }
@@ -268,6 +277,10 @@ static void lookups_drop(struct snapshot *s, const struct entity *e)
         const struct snap_model *m = e->model;
         at = place_of_name(scope_of(&m->organization_id, &m->workspace_id), m->name);
         set_erase(set_draft(&s->sets[SET_MODEL_BY_NAME], false), at.shard, at.hash, e);
+    } else if (e->kind == ENTITY_CATALOGUE) {
+        const struct catalogue_entry *c = e->catalogue;
+        at = place_of_catalogue(&c->organization_id, c->provider, c->model);
+        set_erase(set_draft(&s->sets[SET_CATALOGUE_BY_MODEL], false), at.shard, at.hash, e);
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/crypto.h"
-#include "dataplane/snapshot/base_url.h"
+#include "dataplane/snapshot/provider_entity.h"
 #include "dataplane/snapshot/wire.h"
 
 /* Features that a policy may name under `needs`; none yet. */
@@ -25,8 +25,8 @@ bool entity_feature_known(struct str name)
 
 const char *entity_kind_name(unsigned kind)
 {
-    static const char *const names[ENTITY_KIND_COUNT] = {"unknown", "organization", "workspace",
-                                                         "key",     "provider",     "model"};
+    static const char *const names[ENTITY_KIND_COUNT] = {
+        "unknown", "organization", "workspace", "key", "provider", "model", "catalogue"};
     return kind < ENTITY_KIND_COUNT ? names[kind] : "unknown";
 }
 
@@ -40,9 +40,8 @@ void entity_unref(struct entity *e)
     if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    if (e->kind == ENTITY_PROVIDER && e->provider->credential.len) {
-        /* opened credentials lie in this allocation only: wiped with it */
-        explicit_bzero((char *)(uintptr_t)e->provider->credential.ptr, e->provider->credential.len);
+    if (e->kind == ENTITY_PROVIDER) {
+        arena_free(e->memory); /* wipes what it holds of secrets */
         explicit_bzero((char *)(uintptr_t)e->body, e->body_len);
     }
     mem_free(e);
@@ -265,33 +264,6 @@ static void credential_read(struct wire *w, const struct wire_field *f, struct u
     w->bad |= in.bad;
 }
 
-/* Splits the URL and writes the Host header into `to`; a provider with a bad one stays, disabled,
- * so that one tenant's mistake does not hold back everybody's changes. */
-static void provider_address(struct snap_provider *p, char *to, size_t room)
-{
-    struct base_url u;
-    struct error ignored = ERROR_INIT;
-    const char *own = provider_kind_base_url(p->kind);
-    if (!own) {
-        p->needs_unknown = true; /* a kind that a newer control plane knows */
-        own = "";
-    }
-    if (p->base_url.len == 0) {
-        p->base_url = str_of(own);
-    }
-    p->host = p->path = p->host_header = STR_LIT("");
-    if (!base_url_split(p->base_url, &u, &ignored)) {
-        p->base_url_invalid = true;
-        p->disabled = true;
-        return;
-    }
-    p->tls = u.tls;
-    p->host = u.host;
-    p->port = u.port;
-    p->path = u.path;
-    p->host_header = (struct str){to, base_url_host_header(&u, to, room)};
-}
-
 static void provider_fields(struct entity *e, struct wire *w, struct uuid *ret_own,
                             struct str *ret_sealed)
 {
@@ -338,16 +310,30 @@ static void provider_fields(struct entity *e, struct wire *w, struct uuid *ret_o
     }
 }
 
+/* The credential in clear: as it came, or opened into `to`. NULL ptr: its data key is not here. */
+static struct str credential_open(const struct entity *e, struct str sealed, data_key_fn keys,
+                                  const void *keys_arg, uint8_t *to)
+{
+    if (uuid_is_nil(&e->data_key_id)) {
+        return sealed;
+    }
+    const uint8_t *key = keys ? keys(keys_arg, &e->data_key_id) : NULL;
+    if (key &&
+        crypto_open(key, (struct str){(const char *)e->id.b, 16}, sealed.ptr, sealed.len, to)) {
+        return (struct str){(const char *)to, sealed.len - CRYPTO_SEALED_LEN(0)};
+    }
+    return STR_NONE;
+}
+
 static struct entity *provider_new(const struct uuid *id, struct str body, data_key_fn keys,
                                    const void *keys_arg, struct error *err)
 {
     char *arrays, *texts;
-    size_t room = body.len + 80; /* a Host header is at most the URL (or a kind's own) and a port */
-    struct entity *e = entity_alloc(ENTITY_PROVIDER, id, body, sizeof(struct snap_provider), 0,
-                                    room + body.len, &arrays, &texts);
+    struct entity *e = entity_alloc(ENTITY_PROVIDER, id, body, sizeof(struct snap_provider), 0, 0,
+                                    &arrays, &texts);
     struct snap_provider *p = e->provider;
     struct uuid own = *id;
-    struct str sealed = STR_LIT("");
+    struct str sealed = STR_LIT(""), credential;
     p->id = *id;
     p->name = p->kind = p->base_url = p->settings_json = p->credential = STR_LIT("");
     struct wire w = wire_of(body_of(e));
@@ -358,20 +344,13 @@ static struct entity *provider_new(const struct uuid *id, struct str body, data_
         entity_unref(e);
         return NULL;
     }
-    provider_address(p, texts, room);
+    uint8_t *plain = mem_alloc(sealed.len + 1);
+    credential = credential_open(e, sealed, keys, keys_arg, plain);
+    p->credential_unreadable = !credential.ptr;
+    e->memory = arena_new(0);
+    provider_entity_build(p, credential, e->memory);
     p->needs_unknown |= e->own_needs;
-    if (uuid_is_nil(&e->data_key_id)) {
-        p->credential = sealed;
-        return e;
-    }
-    const uint8_t *key = keys ? keys(keys_arg, &e->data_key_id) : NULL;
-    uint8_t *plain = (uint8_t *)texts + room;
-    if (key &&
-        crypto_open(key, (struct str){(const char *)id->b, 16}, sealed.ptr, sealed.len, plain)) {
-        p->credential = (struct str){(const char *)plain, sealed.len - CRYPTO_SEALED_LEN(0)};
-    } else {
-        p->credential_unreadable = true;
-    }
+    mem_free_secret(plain, sealed.len + 1);
     return e;
 }
 
@@ -380,6 +359,7 @@ static void target_read(struct wire *w, const struct wire_field *f, struct snap_
     struct wire in = wire_of(f->type == WIRE_BYTES ? f->bytes : STR_LIT("\xff"));
     struct wire_field g;
     uint64_t weight = 0;
+    struct str endpoint = STR_NONE;
     ret->model = STR_LIT("");
     while (!in.bad && wire_next(&in, &g)) {
         if (g.number == 1) {
@@ -388,9 +368,12 @@ static void target_read(struct wire *w, const struct wire_field *f, struct snap_
             take_str(&in, &g, &ret->model);
         } else if (g.number == 3) {
             take_u64(&in, &g, &weight);
+        } else if (g.number == 4) {
+            take_str(&in, &g, &endpoint);
         }
     }
     ret->weight = weight > UINT32_MAX ? UINT32_MAX : (uint32_t)weight;
+    ret->endpoint = provider_api_named(endpoint);
     w->bad |= in.bad;
 }
 
@@ -446,8 +429,68 @@ static struct entity *model_new(const struct uuid *id, struct str body, struct e
     return e;
 }
 
-/* Organizations and workspaces: what binds requests are their needs; other kinds are kept as they
- * came. */
+static struct entity *organization_new(const struct uuid *id, struct str body, struct error *err)
+{
+    char *arrays, *texts;
+    struct entity *e = entity_alloc(ENTITY_ORGANIZATION, id, body, sizeof(struct snap_organization),
+                                    0, 0, &arrays, &texts);
+    struct snap_organization *o = e->organization;
+    struct uuid own = *id;
+    struct wire w = wire_of(body_of(e));
+    struct wire_field f;
+    o->id = *id;
+    o->settings_json = STR_LIT("");
+    while (!w.bad && wire_next(&w, &f)) {
+        if (f.number == 1) {
+            take_uuid(&w, &f, &own);
+        } else if (f.number == 3) {
+            take_str(&w, &f, &o->settings_json);
+        } else if (f.number == 15) {
+            take_need(&w, &f, &e->own_needs);
+        }
+    }
+    if (w.bad || !uuid_eq(&own, id)) {
+        (void)wrong(err, ENTITY_ORGANIZATION, id,
+                    w.bad ? "body cannot be read" : "ids are missing or differ");
+        entity_unref(e);
+        return NULL;
+    }
+    return e;
+}
+
+static struct entity *catalogue_new(const struct uuid *id, struct str body, struct error *err)
+{
+    char *arrays, *texts;
+    struct entity *e = entity_alloc(ENTITY_CATALOGUE, id, body, sizeof(struct catalogue_entry), 0,
+                                    0, &arrays, &texts);
+    struct catalogue_entry *c = e->catalogue;
+    struct uuid own = *id;
+    struct wire w = wire_of(body_of(e));
+    struct wire_field f;
+    c->provider = c->model = c->entry_json = STR_LIT("");
+    while (!w.bad && wire_next(&w, &f)) {
+        if (f.number == 1) {
+            take_uuid(&w, &f, &own);
+        } else if (f.number == 2) {
+            take_uuid(&w, &f, &c->organization_id);
+        } else if (f.number == 3) {
+            take_str(&w, &f, &c->provider);
+        } else if (f.number == 4) {
+            take_str(&w, &f, &c->model);
+        } else if (f.number == 5) {
+            take_str(&w, &f, &c->entry_json);
+        }
+    }
+    if (w.bad || !uuid_eq(&own, id)) {
+        (void)wrong(err, ENTITY_CATALOGUE, id,
+                    w.bad ? "body cannot be read" : "ids are missing or differ");
+        entity_unref(e);
+        return NULL;
+    }
+    return e;
+}
+
+/* Workspaces: what binds requests are their needs; other kinds are kept as they came. */
 static struct entity *plain_new(unsigned kind, const struct uuid *id, struct str body,
                                 struct error *err)
 {
@@ -456,8 +499,7 @@ static struct entity *plain_new(unsigned kind, const struct uuid *id, struct str
     struct wire_field f;
     bool needs = false;
     struct uuid own = *id;
-    bool scope = kind == ENTITY_ORGANIZATION || kind == ENTITY_WORKSPACE;
-    while (scope && !w.bad && wire_next(&w, &f)) {
+    while (kind == ENTITY_WORKSPACE && !w.bad && wire_next(&w, &f)) {
         if (f.number == 1) {
             take_uuid(&w, &f, &own);
         } else if (f.number == 15) {
@@ -487,6 +529,10 @@ struct entity *entity_new(unsigned kind, const struct uuid *id, struct str body,
         return provider_new(id, body, keys, keys_arg, err);
     case ENTITY_MODEL:
         return model_new(id, body, err);
+    case ENTITY_ORGANIZATION:
+        return organization_new(id, body, err);
+    case ENTITY_CATALOGUE:
+        return catalogue_new(id, body, err);
     default:
         return plain_new(kind, id, body, err);
     }

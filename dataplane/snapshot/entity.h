@@ -1,10 +1,12 @@
 /* One entity of a snapshot: the body as it came, and what requests read of it, decoded once.
- * Counted, immutable after its build. One allocation holds all; texts point into the body. */
+ * Counted, immutable after its build. One allocation holds all (a provider has an arena besides);
+ * texts point into the body. */
 #ifndef DATAPLANE_SNAPSHOT_ENTITY_H
 #define DATAPLANE_SNAPSHOT_ENTITY_H
 
 #include <stdatomic.h>
 
+#include "common/base/arena.h"
 #include "dataplane/snapshot/index.h"
 
 /* proto/snapshot.proto, enum Kind */
@@ -15,10 +17,17 @@ enum entity_kind {
     ENTITY_KEY,
     ENTITY_PROVIDER,
     ENTITY_MODEL,
+    ENTITY_CATALOGUE,
     ENTITY_KIND_COUNT
 };
 
 #define ENTITY_BODY_MAX (4u << 20)
+
+/* A row of the catalogue that differs from the installed one. */
+struct catalogue_entry {
+    struct uuid organization_id; /* nil: everybody's */
+    struct str provider, model, entry_json;
+};
 
 struct entity {
     _Atomic uint32_t refs;
@@ -34,8 +43,13 @@ struct entity {
         struct snap_key *key;
         struct snap_provider *provider;
         struct snap_model *model;
+        struct snap_organization *organization;
+        struct catalogue_entry *catalogue;
     };
-    const uint8_t **secrets; /* a key's: 32 bytes each, in the body */
+    union {
+        const uint8_t **secrets; /* a key's: 32 bytes each, in the body */
+        struct arena *memory;    /* a provider's: settings and secrets; owned */
+    };
     struct uuid data_key_id; /* a provider's: nil when plain */
 };
 

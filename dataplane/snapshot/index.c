@@ -8,6 +8,8 @@
 #include "common/crypto.h"
 #include "dataplane/snapshot/root.h"
 
+#define MODEL_NAME_MAX 200 /* longest alias (common/rules/model_name.h) */
+
 struct place place_of_id(const struct uuid *id)
 {
     uint8_t h[32];
@@ -71,6 +73,22 @@ bool match_model_name(const struct entity *e, const void *scoped_name)
 {
     const struct snap_model *m = e->model;
     return match_name(&m->organization_id, &m->workspace_id, m->name, scoped_name);
+}
+
+/* One organization's (or everybody's) in one shard each. */
+struct place place_of_catalogue(const struct uuid *organization, struct str provider,
+                                struct str model)
+{
+    struct place at = place_of_name(organization, model);
+    at.hash ^= (uint32_t)(map_hash(provider.len ? provider.ptr : "", provider.len) >> 7);
+    return at;
+}
+
+bool match_catalogue(const struct entity *e, const void *catalogue_entry)
+{
+    const struct catalogue_entry *have = e->catalogue, *wanted = catalogue_entry;
+    return str_eq(have->model, wanted->model) && str_eq(have->provider, wanted->provider) &&
+           uuid_eq(&have->organization_id, &wanted->organization_id);
 }
 
 struct snapshot *snapshot_new(void)
@@ -191,6 +209,93 @@ const struct snap_model *snapshot_model(const struct snapshot *s, const struct u
     const struct entity *e =
         find_named(s->sets[SET_MODEL_BY_NAME], match_model_name, organization, workspace, name);
     return e ? e->model : NULL;
+}
+
+const struct snap_model *snapshot_model_wildcard(const struct snapshot *s,
+                                                 const struct uuid *organization,
+                                                 const struct uuid *workspace, struct str name,
+                                                 struct str *ret_rest)
+{
+    char pattern[MODEL_NAME_MAX + 1];
+    const struct set *set = s->sets[SET_MODEL_BY_NAME];
+    size_t longest = name.len < MODEL_NAME_MAX ? name.len : MODEL_NAME_MAX - 1;
+    if (longest) {
+        memcpy(pattern, name.ptr, longest);
+    }
+    for (size_t n = longest + 1; set && n-- > 0;) {
+        pattern[n] = '*';
+        const struct entity *e = find_named(set, match_model_name, organization, workspace,
+                                            (struct str){pattern, n + 1});
+        if (e) {
+            *ret_rest = str_slice(name, n, name.len);
+            return e->model;
+        }
+    }
+    return NULL;
+}
+
+/* The best of one scope: enabled ones first, then by name. */
+static const struct snap_provider *kind_in_scope(const struct set *set, const struct uuid *scope,
+                                                 const struct uuid *organization,
+                                                 const struct uuid *workspace, const char *kind)
+{
+    const struct snap_provider *best = NULL;
+    const struct shard *in = set ? set->shards[place_of_name(scope, STR_LIT("")).shard] : NULL;
+    for (uint32_t i = 0; in && i < in->cap; i++) {
+        const struct snap_provider *p = in->slots[i].entity ? in->slots[i].entity->provider : NULL;
+        if (!p || !uuid_eq(&p->organization_id, organization) ||
+            !uuid_eq(&p->workspace_id, workspace) || !str_eqz(str_of(p->row->name), kind)) {
+            continue;
+        }
+        if (!best || (best->disabled && !p->disabled) ||
+            (best->disabled == p->disabled && str_cmp(p->name, best->name) < 0)) {
+            best = p;
+        }
+    }
+    return best;
+}
+
+const struct snap_provider *snapshot_provider_of_kind(const struct snapshot *s,
+                                                      const struct uuid *organization,
+                                                      const struct uuid *workspace, struct str kind)
+{
+    static const struct uuid nil;
+    const struct set *set = s->sets[SET_PROVIDER_BY_NAME];
+    const struct provider_row *row = provider_row_named(kind);
+    const struct snap_provider *p = NULL;
+    if (row && workspace && !uuid_is_nil(workspace)) {
+        p = kind_in_scope(set, workspace, organization, workspace, row->name);
+    }
+    if (row && !p) {
+        p = kind_in_scope(set, organization, organization, &nil, row->name);
+    }
+    return p;
+}
+
+const struct snap_organization *snapshot_organization(const struct snapshot *s,
+                                                      const struct uuid *id)
+{
+    struct place at = place_of_id(id);
+    const struct entity *e =
+        set_find(s->sets[ENTITY_ORGANIZATION], at.shard, at.hash, match_id, id);
+    return e ? e->organization : NULL;
+}
+
+struct str snapshot_catalogue_entry(const struct snapshot *s, const struct uuid *organization,
+                                    struct str provider, struct str model)
+{
+    static const struct uuid nil;
+    const struct set *set = s->sets[SET_CATALOGUE_BY_MODEL];
+    const struct uuid *scopes[] = {organization, &nil};
+    for (size_t i = 0; set && i < 2; i++) {
+        struct catalogue_entry wanted = {*scopes[i], provider, model, STR_NONE};
+        struct place at = place_of_catalogue(scopes[i], provider, model);
+        const struct entity *e = set_find(set, at.shard, at.hash, match_catalogue, &wanted);
+        if (e) {
+            return e->catalogue->entry_json;
+        }
+    }
+    return STR_NONE;
 }
 
 struct model_list {

@@ -12,6 +12,7 @@ enum root_set {
     SET_PROVIDER_BY_ID,
     SET_PROVIDER_BY_NAME,
     SET_MODEL_BY_NAME,
+    SET_CATALOGUE_BY_MODEL,
     SET_COUNT
 };
 
@@ -54,6 +55,9 @@ bool match_id(const struct entity *e, const void *uuid);
 bool match_secret(const struct entity *e, const void *secret);
 bool match_provider_name(const struct entity *e, const void *scoped_name);
 bool match_model_name(const struct entity *e, const void *scoped_name);
+struct place place_of_catalogue(const struct uuid *organization, struct str provider,
+                                struct str model);
+bool match_catalogue(const struct entity *e, const void *catalogue_entry);
 
 const uint8_t *root_data_key(const void *snapshot, const struct uuid *id);
 bool root_is_blocked(const struct snapshot *s, const struct uuid *scope);

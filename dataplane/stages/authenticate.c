@@ -22,6 +22,23 @@ static struct str without_scheme(struct str value)
     return str_trim(str_slice(value, scheme.len, value.len));
 }
 
+/* The access key id of "AWS4-HMAC-SHA256 Credential=ID/date/region/service/aws4_request, …". */
+static struct str sigv4_key_id(struct str value)
+{
+    static const struct str scheme = STR_LIT("AWS4-HMAC-SHA256 "), field = STR_LIT("Credential=");
+    struct str id, rest;
+    if (!str_starts(value, scheme)) {
+        return STR_NONE;
+    }
+    const char *at = memmem(value.ptr, value.len, field.ptr, field.len);
+    if (!at) {
+        return STR_NONE;
+    }
+    at += field.len;
+    rest = (struct str){at, (size_t)(value.ptr + value.len - at)};
+    return str_cut(rest, '/', &id, &rest) && id.len ? id : STR_NONE;
+}
+
 /* What stands in that place; NULL ptr when nothing does. */
 static struct str look(struct request *r, const struct key_place *p)
 {
@@ -33,18 +50,24 @@ static struct str look(struct request *r, const struct key_place *p)
     value = exchange_header(r->exchange, p->header);
     if (p->bearer) {
         value = without_scheme(value);
+    } else if (p->sigv4) {
+        value = sigv4_key_id(value);
     }
     return value.len ? value : STR_NONE;
 }
 
-static struct str look_all(struct request *r, const struct key_place *places, size_t n)
+/* *ret_place: where it was found; may be NULL. */
+static struct str look_all(struct request *r, const struct key_place *places, size_t n,
+                           const struct key_place **ret_place)
 {
     for (size_t i = 0; i < n; i++) {
         struct str found = look(r, &places[i]);
         if (found.ptr) {
+            *ret_place = &places[i];
             return found;
         }
     }
+    *ret_place = NULL;
     return STR_NONE;
 }
 
@@ -68,24 +91,42 @@ static bool is_weir_key(struct str s)
     return apikey_is_ours(s, &valid);
 }
 
-static struct str find_key(struct request *r)
+/* *ret_signed: the key is the access key id of a signature. */
+static struct str find_key(struct request *r, bool *ret_signed)
 {
     const struct dialect *d = r->dialect;
-    struct str key = look_all(r, weir_places, sizeof(weir_places) / sizeof(weir_places[0]));
-    struct str own = look_all(r, d->key_places, d->n_key_places);
+    const struct key_place *at, *own_at;
+    struct str key = look_all(r, weir_places, sizeof(weir_places) / sizeof(weir_places[0]), &at);
+    struct str own = look_all(r, d->key_places, d->n_key_places, &own_at);
+    bool own_signed = own_at && own_at->sigv4;
+    *ret_signed = !key.ptr && own_signed;
     if (!key.ptr) {
         return own;
     }
-    if (own.ptr && !is_weir_key(own) && !str_eq(own, key)) {
+    /* a signature made with a secret that is not here is no credential for anybody */
+    if (own.ptr && !own_signed && !is_weir_key(own) && !str_eq(own, key)) {
         r->client_credential = own;
     }
     return key;
 }
 
-static bool reject_key(struct request *r, enum error_code code)
+/* The key id of a signature stands in clear, and nothing can be checked of the signature: so it
+ * must have come through TLS, or from this machine. */
+static bool signature_is_safe(struct request *r)
+{
+    struct str peer = exchange_peer(r->exchange);
+    if (exchange_tls(r->exchange) || str_starts(peer, STR_LIT("127.")) ||
+        str_starts(peer, STR_LIT("[::1]")) || str_starts(peer, STR_LIT("[::ffff:127."))) {
+        return true;
+    }
+    return error_set(&r->error, ERR_INVALID_KEY,
+                     "a key given as AWS access key id is taken over TLS or from loopback only: "
+                     "use HTTPS, or send it as bearer token");
+}
+
+static bool reject_key(struct request *r, struct str key, enum error_code code)
 {
     char mask[32];
-    struct str key = find_key(r);
     apikey_mask(key, mask);
     return error_set(&r->error, code, "%s: %s",
                      code == ERR_INVALID_KEY    ? "incorrect API key provided"
@@ -99,18 +140,18 @@ static bool look_up(struct request *r, struct str text)
     uint8_t hash[32];
     bool valid = true;
     if (apikey_is_ours(text, &valid) && !valid) {
-        return reject_key(r, ERR_INVALID_KEY);
+        return reject_key(r, text, ERR_INVALID_KEY);
     }
     apikey_hash(text, hash);
     const struct snap_key *key = snapshot_key(r->snapshot, hash);
     if (!key) {
-        return reject_key(r, ERR_INVALID_KEY);
+        return reject_key(r, text, ERR_INVALID_KEY);
     }
     if (key->disabled) {
-        return reject_key(r, ERR_KEY_DISABLED);
+        return reject_key(r, text, ERR_KEY_DISABLED);
     }
     if (key->expires_at_ms && (int64_t)(r->started_wall_us / 1000) >= key->expires_at_ms) {
-        return reject_key(r, ERR_KEY_EXPIRED);
+        return reject_key(r, text, ERR_KEY_EXPIRED);
     }
     r->key = key;
     if (key->needs_unknown) {
@@ -127,7 +168,8 @@ enum verdict stage_authenticate(struct request *r)
         (void)error_set(&r->error, ERR_NOT_READY, "no configuration loaded yet");
         return VERDICT_REJECT;
     }
-    struct str text = find_key(r);
+    bool is_signed;
+    struct str text = find_key(r, &is_signed);
     note_parameter(r);
     if (!text.ptr && !policy->anonymous) {
         (void)error_set(&r->error, ERR_MISSING_KEY,
@@ -137,10 +179,10 @@ enum verdict stage_authenticate(struct request *r)
     if (policy->anonymous) {
         /* nobody is asked; what the client sent may be its own credential for the provider */
         r->key = policy->anonymous;
-        if (!r->client_credential.ptr && text.ptr && !is_weir_key(text)) {
+        if (!r->client_credential.ptr && text.ptr && !is_signed && !is_weir_key(text)) {
             r->client_credential = text;
         }
-    } else if (!look_up(r, text)) {
+    } else if ((is_signed && !signature_is_safe(r)) || !look_up(r, text)) {
         return VERDICT_REJECT;
     }
     if (atomic_load_explicit(&policy->stale, memory_order_relaxed)) {

@@ -1,12 +1,14 @@
-/* dispatch: the open record first, then the request to the first candidate; parked until the
- * provider's head is there. (Falling back to further candidates comes later; the upstream client
- * itself repeats a call once on a fresh connection when a pooled one turns out to be stale.) */
+/* dispatch: the open record first, then the request to the candidate at hand; parked until the
+ * provider's head is there. Which failures lead to the next candidate is decided in one place,
+ * dispatch_next_candidate. (The upstream client itself repeats a call once on a fresh connection
+ * when a pooled one turns out to be stale.) */
 #include <assert.h>
 
 #include "common/base/clock.h"
 #include "common/log.h"
 #include "dataplane/stages/event.h"
 #include "dataplane/stages/stages.h"
+#include "dataplane/stream/translation.h"
 #include "dataplane/upstream/client.h"
 
 /* Room kept in the spool for the event behind its open. */
@@ -17,13 +19,19 @@ enum event_outcome dispatch_outcome(enum error_code code)
     return code == ERR_UPSTREAM_TIMEOUT ? EVENT_TIMEOUT : EVENT_PROVIDER_ERROR;
 }
 
+static size_t most_attempts(const struct request *r)
+{
+    return r->kind != REQUEST_UNIVERSAL             ? 1
+           : r->n_candidates < REQUEST_MAX_ATTEMPTS ? r->n_candidates
+                                                    : REQUEST_MAX_ATTEMPTS;
+}
+
 static struct attempt *attempt_new(struct request *r, const struct candidate *c)
 {
     if (!r->attempts) {
-        /* one for now: no further candidate is tried yet */
-        r->attempts = arena_zalloc(r->arena, sizeof(*r->attempts));
+        r->attempts = arena_zalloc(r->arena, most_attempts(r) * sizeof(*r->attempts));
     }
-    if (!r->attempts || r->n_attempts == 1) {
+    if (!r->attempts || r->n_attempts == most_attempts(r)) {
         return NULL;
     }
     struct attempt *t = &r->attempts[r->n_attempts++];
@@ -31,6 +39,25 @@ static struct attempt *attempt_new(struct request *r, const struct candidate *c)
     t->model = c->model;
     t->started_ns = clock_mono_ns();
     return t;
+}
+
+bool dispatch_next_candidate(struct request *r, enum event_outcome outcome, enum error_code code)
+{
+    if (r->kind != REQUEST_UNIVERSAL || r->candidate + 1 >= r->n_candidates || r->status != 0 ||
+        r->n_attempts == most_attempts(r)) {
+        return false;
+    }
+    relay_settle(r);
+    request_end_attempt(r, outcome, code);
+    if (r->call) {
+        struct upstream_call *call = r->call;
+        r->call = NULL;
+        upstream_cancel(call);
+    }
+    r->relay = NULL;
+    r->error = (struct error)ERROR_INIT;
+    r->candidate++;
+    return true;
 }
 
 /* What is wrong with the spool is the operator's business: logged when it begins, not for every
@@ -110,6 +137,10 @@ static void on_error(void *arg, const struct error *err)
         relay_on_error(r, &shown);
         return;
     }
+    if (dispatch_next_candidate(r, dispatch_outcome(err->code), err->code)) {
+        request_resume(r, VERDICT_AGAIN);
+        return;
+    }
     r->error = shown;
     request_end_attempt(r, dispatch_outcome(err->code), err->code);
     request_resume(r, VERDICT_REJECT);
@@ -119,18 +150,23 @@ static const struct upstream_ops ops = {on_head, on_data, on_end, on_error};
 
 enum verdict stage_dispatch(struct request *r)
 {
-    const struct candidate *c = &r->candidates[0];
+    const struct candidate *c = &r->candidates[r->candidate];
     const struct snap_provider *p = c->provider;
     const struct request_policy *policy = r->env->policy;
     struct upstream_origin origin = {.tls = p->tls, .host = p->host, .port = p->port};
     unsigned timeout_ms = p->timeout_ms ? (unsigned)p->timeout_ms : policy->upstream_timeout_ms;
-    if (!attempt_new(r, c)) {
+    if (c->step && c->step->timeout_ms && c->step->timeout_ms < UINT32_MAX) {
+        timeout_ms = (unsigned)c->step->timeout_ms;
+    }
+    /* the further calls of a series belong to the attempt that stands */
+    bool goes_on = r->translation && r->translation->n_done > 0;
+    if (!goes_on && !attempt_new(r, c)) {
         (void)error_set(&r->error, ERR_INTERNAL, "out of room for an attempt");
         return VERDICT_REJECT;
     }
-    if (!open_record(r)) {
+    if (!goes_on && !open_record(r)) {
         /* nothing was sent: no attempt to account for */
-        r->n_attempts = 0;
+        r->n_attempts--;
         return VERDICT_REJECT;
     }
     r->call = upstream_send(r->env->upstream, &origin, r->upstream_head, r->upstream_body,

@@ -1,6 +1,7 @@
 /* parse: where a request wants to go, from path and method alone. Paths are compared as sent; only
  * names inside them (a model, a provider) are percent-decoded. */
 #include "common/base/str.h"
+#include "dataplane/stages/faces.h"
 #include "dataplane/stages/path.h"
 #include "dataplane/stages/stages.h"
 
@@ -25,29 +26,21 @@ static enum verdict answer_options(struct request *r, const char *allow)
     return VERDICT_ANSWERED;
 }
 
-static enum verdict parse_chat(struct request *r)
+static enum verdict check_post(struct request *r)
 {
-    r->kind = REQUEST_CHAT;
     if (is_method(r, "OPTIONS")) {
         return answer_options(r, "POST, OPTIONS");
     }
     return is_method(r, "POST") ? VERDICT_NEXT : reject_method(r, "POST, OPTIONS");
 }
 
-/* name: what follows /models/, encoded; NULL ptr for the list. */
-static enum verdict parse_models(struct request *r, struct str name)
+static enum verdict check_get(struct request *r)
 {
-    r->kind = REQUEST_MODELS;
     if (is_method(r, "OPTIONS")) {
         return answer_options(r, "GET, HEAD, OPTIONS");
     }
     if (!is_method(r, "GET") && !is_method(r, "HEAD")) {
         return reject_method(r, "GET, HEAD, OPTIONS");
-    }
-    if (name.ptr && !path_decode_name(r->arena, name, &r->model_id)) {
-        (void)error_set_param(&r->error, ERR_INVALID_FIELD, "model",
-                              "model name in the path is not well encoded");
-        return VERDICT_REJECT;
     }
     return VERDICT_NEXT;
 }
@@ -76,27 +69,84 @@ static enum verdict parse_native(struct request *r, struct str path)
     return VERDICT_NEXT;
 }
 
+/* A provider that a header asks for; how Portkey's clients write it too. */
+static struct str hinted_provider(const struct request *r)
+{
+    static const char *const headers[] = {"x-weir-provider", "x-portkey-provider",
+                                          "x-portkey-virtual-key"};
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        struct str v = exchange_header(r->exchange, headers[i]);
+        if (str_starts(v, STR_LIT("@"))) {
+            v = str_slice(v, 1, v.len);
+        }
+        if (v.len && v.len <= PATH_NAME_MAX) {
+            return v;
+        }
+    }
+    return STR_NONE;
+}
+
+static bool is_true(struct str v)
+{
+    return str_eq_nocase(v, STR_LIT("true")) || str_eqz(v, "1");
+}
+
+static enum verdict not_found(struct request *r)
+{
+    (void)error_set(&r->error, ERR_NOT_FOUND, "there is no endpoint at %.*s",
+                    STR_ARG(str_slice(r->head->path, 0, 120)));
+    return VERDICT_REJECT;
+}
+
+static enum verdict check_face(struct request *r, enum face f)
+{
+    switch (f) {
+    case FACE_POST:
+        return check_post(r);
+    case FACE_MODELS:
+        return check_get(r);
+    case FACE_BAD:
+        return VERDICT_REJECT;
+    default:
+        return not_found(r);
+    }
+}
+
+/* "/compat" before any path of ours, as Cloudflare's clients have it. */
+static struct str without_compat(struct str path)
+{
+    static const struct str compat = STR_LIT("/compat");
+    return str_starts(path, STR_LIT("/compat/")) ? str_slice(path, compat.len, path.len) : path;
+}
+
+/* What follows Cloudflare's account and gateway: a path of ours behind "/compat", or a provider's.
+ */
+static enum verdict parse_cloudflare(struct request *r, struct str rest)
+{
+    if (rest.len < 2) {
+        r->kind = REQUEST_UNIVERSAL;
+        return check_post(r);
+    }
+    struct str path = without_compat(rest);
+    return path.ptr == rest.ptr ? parse_native(r, rest) : check_face(r, face_of_path(r, path));
+}
+
 enum verdict stage_parse(struct request *r)
 {
-    static const struct str v1 = STR_LIT("/v1"), models = STR_LIT("/models/");
-    struct str path = r->head->path, inner = path;
-    bool versioned = str_starts(path, STR_LIT("/v1/")) || str_eq(path, v1);
-    if (versioned) {
-        inner = str_slice(path, v1.len, path.len);
+    struct str path = without_compat(r->head->path), rest;
+    r->strict = is_true(exchange_header(r->exchange, "x-weir-strict"));
+    r->provider_hint = hinted_provider(r);
+    enum face f = face_of_path(r, path);
+    if (f != FACE_NONE) {
+        return check_face(r, f);
     }
-    if (str_eqz(inner, "/chat/completions")) {
-        return parse_chat(r);
+    if (cloudflare_front(path, &rest)) {
+        return parse_cloudflare(r, rest);
     }
-    if (str_eqz(inner, "/models")) {
-        return parse_models(r, STR_NONE);
-    }
-    if (str_starts(inner, models) && inner.len > models.len) {
-        return parse_models(r, str_slice(inner, models.len, inner.len));
-    }
-    if (versioned || path.len < 2 || path.ptr[0] != '/') {
-        (void)error_set(&r->error, ERR_NOT_FOUND, "there is no endpoint at %.*s",
-                        STR_ARG(str_slice(path, 0, 120)));
-        return VERDICT_REJECT;
+    bool versioned = str_starts(path, STR_LIT("/v1/")) || str_eqz(path, "/v1") ||
+                     str_starts(path, STR_LIT("/v1beta/")) || str_starts(path, STR_LIT("/v2/"));
+    if (versioned || path.len < 2 || path.ptr[0] != '/' || path.ptr != r->head->path.ptr) {
+        return not_found(r);
     }
     return parse_native(r, path);
 }

@@ -33,6 +33,7 @@ static void event_of_attempt(const struct request *r, const struct attempt *t,
         .started_us = us_since(r->started_ns, t->started_ns),
         .duration_us = us_since(t->started_ns, t->ended_ns),
         .first_byte_us = us_since(t->started_ns, t->first_byte_ns),
+        .cost_nanousd = t->cost_nanousd,
         .quantities = t->quantities,
         .n_quantities = t->n_quantities,
     };
@@ -67,7 +68,7 @@ void event_of_request(const struct request *r, struct event *ret, struct event_a
         .started_us = r->started_wall_us,
         .duration_us = us_since(r->started_ns, now),
         .first_byte_us = us_since(r->started_ns, r->first_byte_ns),
-        .endpoint = str_of(request_kind_name(r->kind)),
+        .endpoint = str_of(request_endpoint_name(r)),
         .dialect = str_of(r->dialect->name),
         .model = r->model,
         .stream = r->stream,
@@ -82,6 +83,7 @@ void event_of_request(const struct request *r, struct event *ret, struct event_a
     };
     for (unsigned i = 0; i < r->n_attempts; i++) {
         event_of_attempt(r, &r->attempts[i], &attempts[i]);
+        ret->cost_nanousd += r->attempts[i].cost_nanousd;
     }
 }
 

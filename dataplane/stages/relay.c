@@ -1,16 +1,19 @@
-/* relay: the provider's answer to the client, through the sinks. Bytes pass as they came; the one
- * thing that ever waits is an event of a stream that is not whole yet, while a chunk may have to be
- * hidden. The usage event is written before the last byte leaves: with the last piece of a body of
- * known length, at [DONE] of a stream, else at the end. */
+/* relay: the provider's answer to the client, in one of four ways. Where the client speaks the
+ * provider's dialect the bytes pass as they came, through the sinks; the one thing that ever waits
+ * is an event of a stream that is not whole yet, while a chunk may have to be hidden. Else a stream
+ * is translated event by event, and what is no stream, or is wanted as none, is collected and
+ * answered whole (answer.c), as are a provider's failures (failure.c).
+ *
+ * The usage event is written before the last byte leaves: with the last piece of a body of known
+ * length, at [DONE] or another dialect's own end of a stream, else at the end. */
 #include "common/base/clock.h"
-#include "dataplane/canonical/head.h"
-#include "dataplane/stages/headers.h"
+#include "dataplane/stages/answer.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/stream/sink.h"
 #include "dataplane/upstream/client.h"
 
-#define EVENT_MAX (1u << 20) /* a larger event of a stream passes unread */
-#define OWN_HEADERS 3
+#define EVENT_MAX (1u << 20)   /* a larger event of a stream passes unread */
+#define BESIDE_MAX (16u << 20) /* a larger body passes unread */
 
 static struct str answer_header(const struct upstream_answer *a, const char *name)
 {
@@ -26,7 +29,12 @@ static struct str answer_header(const struct upstream_answer *a, const char *nam
  * nothing that a database might refuse. */
 static struct str request_id_of(const struct upstream_answer *a)
 {
-    struct str id = str_slice(answer_header(a, "x-request-id"), 0, 95);
+    static const char *const names[] = {"x-request-id", "request-id", "x-amzn-requestid",
+                                        "apim-request-id"};
+    struct str id = STR_NONE;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !id.len; i++) {
+        id = str_slice(answer_header(a, names[i]), 0, 95);
+    }
     for (size_t i = 0; i < id.len; i++) {
         if (id.ptr[i] <= ' ' || id.ptr[i] > '~') {
             return STR_NONE;
@@ -35,12 +43,12 @@ static struct str request_id_of(const struct upstream_answer *a)
     return id;
 }
 
-static bool is_event_stream(const struct upstream_answer *a)
+static enum framing framing_of(const struct upstream_answer *a)
 {
-    static const struct str type = STR_LIT("text/event-stream");
-    struct str value = answer_header(a, "content-type");
-    return a->status < 300 && str_eq_nocase(str_slice(value, 0, type.len), type) &&
-           answer_header(a, "content-encoding").len == 0;
+    if (a->status >= 300 || answer_header(a, "content-encoding").len) {
+        return FRAMING_NONE;
+    }
+    return framing_of_type(answer_header(a, "content-type"));
 }
 
 /* ---- ends ---- */
@@ -79,20 +87,50 @@ static void finish_well(struct request *r)
     request_finish(r, outcome, false);
 }
 
+/* What was collected is nothing to answer with: the client gets Weir's own error. */
+static void reject_collected(struct request *r, const struct error *err, enum event_outcome outcome)
+{
+    if (dispatch_next_candidate(r, outcome, err->code)) {
+        request_resume(r, VERDICT_AGAIN);
+        return;
+    }
+    r->error = *err;
+    relay_settle(r);
+    request_end_attempt(r, outcome, err->code);
+    request_resume(r, VERDICT_REJECT);
+}
+
+/* A responses stream counts its events, so its encoder writes the last one too. */
+static void say_cut(struct request *r, struct relay *rl, const struct error *err)
+{
+    struct failure f = {
+        .error = err, .request_id = str_of(r->id_text), .status = error_status(err->code)};
+    if (rl->way == RELAY_STREAM && rl->to && rl->to->family == FAMILY_RESPONSES) {
+        buffer_clear(&rl->out);
+        chunks_fail(rl, err);
+        deliver_send(rl, buffer_str(&rl->out));
+        return;
+    }
+    deliver_send(rl, r->dialect->error_event(r->arena, &f, rl->framing));
+}
+
 /* The provider's answer broke off: said so in a stream, and visible in any case. */
 static void finish_cut(struct request *r, const struct error *err)
 {
     struct relay *rl = r->relay;
     enum event_outcome outcome = err->code == ERR_UPSTREAM_TIMEOUT ? EVENT_TIMEOUT : EVENT_CUT;
+    if (rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD) {
+        reject_collected(r, err, dispatch_outcome(err->code));
+        return;
+    }
     r->error = *err;
     conclude(r, outcome, err->code);
     sinks_flush(rl);
-    if (rl->events && r->exchange) {
+    if (rl->framing != FRAMING_NONE && r->exchange) {
         if (rl->torn) {
-            (void)exchange_send(r->exchange, STR_LIT("\n\n"));
+            deliver_send(rl, STR_LIT("\n\n"));
         }
-        struct failure f = {.error = err, .request_id = str_of(r->id_text)};
-        (void)exchange_send(r->exchange, r->dialect->error_event(r->arena, &f, FRAMING_SSE));
+        say_cut(r, rl, err);
     }
     request_finish(r, outcome, true);
 }
@@ -129,6 +167,108 @@ static void release_reader(void *arg)
     sse_reader_release(arg);
 }
 
+/* ---- a codec's streams ---- */
+
+/* What the codec has written so far, to the client. The event goes first when this is the end. */
+static void send_chunks(struct request *r, struct relay *rl)
+{
+    if (rl->done || rl->failed) {
+        conclude(r, outcome_of_answer(r), ERR_NONE);
+    }
+    if (rl->out.len) {
+        deliver_send(rl, buffer_str(&rl->out));
+        buffer_clear(&rl->out);
+    }
+}
+
+static void garbled(const struct relay *rl, struct error *ret)
+{
+    *ret = rl->frames->error;
+    if (ret->code == ERR_NONE) {
+        (void)error_set(ret, ERR_UPSTREAM_GARBAGE, "the provider's stream cannot be read");
+    }
+}
+
+static void on_stream_data(struct request *r, struct relay *rl, struct str piece)
+{
+    struct error err;
+    bool ok = chunks_feed(rl, piece);
+    if (rl->way == RELAY_STREAM) {
+        send_chunks(r, rl);
+    }
+    if (!ok && r->state != REQUEST_FINISHED && !rl->done && !rl->failed) {
+        garbled(rl, &err);
+        finish_cut(r, &err);
+    }
+}
+
+static void on_stream_end(struct request *r, struct relay *rl)
+{
+    struct error err = ERROR_INIT;
+    chunks_finish(rl);
+    if (rl->way == RELAY_STREAM) {
+        send_chunks(r, rl);
+    }
+    if (r->state == REQUEST_FINISHED) {
+        return;
+    }
+    if (rl->frames->error.code || rl->garbled) {
+        garbled(rl, &err);
+        finish_cut(r, &err);
+    } else if (!rl->done && !rl->failed) {
+        (void)error_set(&err, ERR_UPSTREAM_CLOSED, "the provider's answer ended before its end");
+        finish_cut(r, &err);
+    } else if (rl->way == RELAY_STREAM) {
+        finish_well(r);
+    } else if (rl->failed) {
+        (void)error_set(&err, ERR_UPSTREAM_GARBAGE, "the provider failed within its answer");
+        finish_cut(r, &err);
+    } else {
+        request_resume(r, answer_folded(r, rl));
+    }
+}
+
+static void on_whole_data(struct request *r, struct relay *rl, struct str piece)
+{
+    struct error err = ERROR_INIT;
+    if (rl->whole.failed || buffer_append_str(&rl->whole, piece) || r->status >= 400 ||
+        request_attempt(r)->status >= 400) {
+        return; /* a failure's text may be cut */
+    }
+    (void)error_set(&err, ERR_UPSTREAM_GARBAGE, "the provider's answer is too large");
+    finish_cut(r, &err);
+}
+
+static void on_whole_end(struct request *r, struct relay *rl)
+{
+    bool failed = request_attempt(r)->status >= 400;
+    request_resume(r, failed ? answer_failure(r, rl) : answer_whole(r, rl));
+}
+
+/* Beside a pass: what cannot be read goes to the client all the same. */
+static void look_at(struct relay *rl, struct str piece)
+{
+    if (!rl->from) {
+        (void)buffer_append_str(&rl->whole, piece);
+    } else if (!rl->garbled) {
+        (void)chunks_feed(rl, piece);
+    }
+}
+
+static void look_at_end(struct request *r, struct relay *rl)
+{
+    struct exchange_context x;
+    if (rl->from) {
+        chunks_finish(rl);
+    } else if (!rl->heard.whole && r->status < 300) {
+        translation_context(r, &r->candidates[r->candidate], &x);
+        heard_body(rl,
+                   r->candidates[r->candidate].endpoint ? r->candidates[r->candidate].endpoint->api
+                                                        : r->face_api,
+                   &x);
+    }
+}
+
 /* ---- the provider's callbacks ---- */
 
 void relay_on_data(struct request *r, struct str piece)
@@ -142,14 +282,28 @@ void relay_on_data(struct request *r, struct str piece)
             clock_mono_ns(); /* it leaves in this turn; the event may be written before */
     }
     rl->received += piece.len;
+    if (rl->way == RELAY_WHOLE) {
+        on_whole_data(r, rl, piece);
+        return;
+    }
+    if (rl->way != RELAY_PASS) {
+        on_stream_data(r, rl, piece);
+        return;
+    }
     rl->piece = piece;
     if (rl->events) {
         sse_feed(&rl->sse, piece);
+    } else if (rl->looking) {
+        look_at(rl, piece);
     }
     if (!rl->filtering) {
         sinks_bytes(rl, piece);
     }
-    if (rl->content_length >= 0 && rl->received == (uint64_t)rl->content_length && !rl->events) {
+    bool last = rl->content_length >= 0 && rl->received == (uint64_t)rl->content_length;
+    if (last && rl->looking) {
+        look_at_end(r, rl);
+    }
+    if ((last && !rl->events) || (rl->looking && (rl->done || rl->failed))) {
         conclude(r, outcome_of_answer(r), ERR_NONE);
     }
     sinks_flush(rl);
@@ -161,6 +315,10 @@ void relay_on_data(struct request *r, struct str piece)
  * why it stopped or failed; a body has closed its object. */
 static bool answer_is_whole(const struct request *r, const struct relay *rl)
 {
+    if (rl->looking) {
+        return !rl->from || rl->done || rl->failed || rl->garbled || rl->heard.finish_seen ||
+               r->kind == REQUEST_NATIVE;
+    }
     if (r->kind != REQUEST_CHAT || r->status >= 300) {
         return true;
     }
@@ -177,9 +335,19 @@ void relay_on_end(struct request *r)
     if (r->state == REQUEST_FINISHED) {
         return;
     }
+    if (rl->way == RELAY_WHOLE) {
+        on_whole_end(r, rl);
+        return;
+    }
+    if (rl->way != RELAY_PASS) {
+        on_stream_end(r, rl);
+        return;
+    }
     if (rl->events) {
         rl->torn = sse_mid_event(&rl->sse);
         sse_finish(&rl->sse);
+    } else if (rl->looking) {
+        look_at_end(r, rl);
     }
     if (!answer_is_whole(r, rl)) {
         (void)error_set(&err, ERR_UPSTREAM_CLOSED, "the provider's answer ended before its end");
@@ -195,8 +363,17 @@ void relay_on_error(struct request *r, const struct error *err)
     if (r->state == REQUEST_FINISHED) {
         return;
     }
-    if (rl->done || rl->failed) {
+    if ((rl->done || rl->failed) && rl->way != RELAY_FOLD) {
         finish_well(r); /* all that the client waits for is there */
+        return;
+    }
+    if (rl->done) {
+        request_resume(r, answer_folded(r, rl));
+        return;
+    }
+    if (rl->way != RELAY_PASS || rl->looking) {
+        rl->torn = rl->way == RELAY_PASS && rl->framing == FRAMING_SSE;
+        finish_cut(r, err);
         return;
     }
     /* what a filter holds back has not gone out; all else has, and what follows must not be read as
@@ -207,68 +384,155 @@ void relay_on_error(struct request *r, const struct error *err)
 
 /* ---- the head ---- */
 
-static struct header *answer_headers(struct request *r, const struct upstream_answer *a,
-                                     size_t *ret_n)
+static void release_whole(void *arg)
 {
-    const struct candidate *c = &r->candidates[0];
-    struct header *list = arena_alloc(r->arena, (a->n_headers + OWN_HEADERS) * sizeof(*list));
-    size_t n = 0;
-    if (!list) {
-        return NULL;
-    }
-    for (size_t i = 0; i < a->n_headers; i++) {
-        if (header_comes_down(a->headers[i].name)) {
-            list[n++] = a->headers[i];
-        }
-    }
-    list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
-    if (head_value_ok(c->provider->name)) {
-        list[n++] = (struct header){STR_LIT("x-weir-provider"), c->provider->name};
-    }
-    if (c->model.ptr && head_value_ok(c->model)) {
-        list[n++] = (struct header){STR_LIT("x-weir-model"), c->model};
-    }
-    *ret_n = n;
-    return list;
+    buffer_release(arg);
 }
 
-static struct relay *relay_new(struct request *r, const struct upstream_answer *a)
+static bool collect(struct relay *rl, size_t max)
 {
-    struct relay *rl = arena_zalloc(r->arena, sizeof(*rl));
-    if (!rl) {
-        return NULL;
+    buffer_init(&rl->whole, max);
+    return arena_on_release(rl->request->arena, release_whole, &rl->whole);
+}
+
+/* The operation that the provider answers to, as far as it is known. */
+static enum provider_api answered_api(const struct request *r)
+{
+    const struct candidate *c = &r->candidates[r->candidate];
+    return c->endpoint ? c->endpoint->api : r->face_api;
+}
+
+/* How the client wants its stream. */
+static enum framing client_framing(const struct request *r)
+{
+    if (r->client_framing != FRAMING_NONE) {
+        return r->client_framing;
     }
-    rl->request = r;
-    rl->content_length = a->content_length;
-    rl->events = is_event_stream(a);
+    return r->translation && r->translation->face_chat ? r->translation->face_chat->framing
+                                                       : FRAMING_SSE;
+}
+
+/* OpenAI's answers have a reader of their own, which needs no event whole; all others are read by
+ * their codec, beside. */
+static bool set_up_pass(struct request *r, struct relay *rl, enum framing framing)
+{
+    enum provider_api api = answered_api(r);
+    const struct chat_codec *codec = dialect_chat_codec(api);
+    bool own = api == API_NONE || api == API_CHAT || api == API_EMBEDDINGS;
+    rl->framing = framing;
+    own = own || (framing != FRAMING_NONE && (!codec || !codec->decoder_new));
+    rl->looking = !own && request_attempt(r)->status < 300;
+    rl->events = framing == FRAMING_SSE && !rl->looking;
     rl->filtering = rl->events && r->hide_usage;
     if (rl->events) {
         sse_reader_init(&rl->sse, EVENT_MAX, rl->filtering ? &filtering_ops : &looking_ops, rl);
         if (!arena_on_release(r->arena, release_reader, &rl->sse)) {
             sse_reader_release(&rl->sse);
-            return NULL;
+            return false;
         }
     }
-    return rl;
+    if (!rl->looking) {
+        return true;
+    }
+    if (framing == FRAMING_NONE && r->client_framing == FRAMING_JSON_ARRAY && r->stream) {
+        rl->framing = framing = FRAMING_JSON_ARRAY;
+    }
+    if (framing == FRAMING_NONE) {
+        return collect(rl, BESIDE_MAX);
+    }
+    struct exchange_context *x = arena_alloc(r->arena, sizeof(*x));
+    if (!x) {
+        return false;
+    }
+    translation_context(r, &r->candidates[r->candidate], x);
+    return chunks_begin(rl, codec, framing, NULL, x);
+}
+
+static bool set_up_translated(struct request *r, struct relay *rl, enum framing framing)
+{
+    struct translation *t = r->translation;
+    if (framing == FRAMING_NONE || t->kind != API_KIND_CHAT) {
+        rl->way = RELAY_WHOLE;
+        rl->framing = client_framing(r);
+        return collect(rl, ANSWER_MAX);
+    }
+    if (!t->chat.stream) {
+        rl->way = RELAY_FOLD;
+        rl->fold = fold_new(r->arena);
+        return rl->fold && chunks_begin(rl, t->target_chat, framing, NULL, &t->context);
+    }
+    if (t->answer_passes && framing == t->face_chat->framing) {
+        return set_up_pass(r, rl, framing);
+    }
+    rl->way = RELAY_STREAM;
+    rl->framing = client_framing(r);
+    return t->face_chat->encoder_new &&
+           chunks_begin(rl, t->target_chat, framing, t->face_chat, &t->context);
+}
+
+static struct relay *relay_new(struct request *r, const struct upstream_answer *a)
+{
+    struct relay *rl = arena_zalloc(r->arena, sizeof(*rl));
+    bool ok = false;
+    if (!rl) {
+        return NULL;
+    }
+    rl->request = r;
+    rl->content_length = a->content_length;
+    if (a->status >= 400 && r->kind != REQUEST_NATIVE && r->kind != REQUEST_UNIVERSAL) {
+        rl->way = RELAY_WHOLE;
+        ok = collect(rl, FAILURE_MAX);
+    } else if (r->translation) {
+        ok = set_up_translated(r, rl, framing_of(a));
+    } else {
+        ok = set_up_pass(r, rl, framing_of(a));
+    }
+    bool copied = rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD;
+    return ok && answer_headers(r, rl, a, r->translation != NULL && rl->way != RELAY_PASS, copied)
+               ? rl
+               : NULL;
+}
+
+/* A stream's head is our own where its body is. */
+static void start_answer(struct request *r, struct relay *rl, const struct upstream_answer *a)
+{
+    size_t n = rl->n_headers;
+    struct header *list = arena_alloc(r->arena, (n + 3) * sizeof(*list));
+    if (!list) {
+        list = rl->headers;
+    } else {
+        memcpy(list, rl->headers, n * sizeof(*list));
+        list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
+        if (rl->way == RELAY_STREAM) {
+            list[n++] = (struct header){STR_LIT("content-type"), str_of(framing_type(rl->framing))};
+            list[n++] = (struct header){STR_LIT("cache-control"), STR_LIT("no-cache")};
+        }
+    }
+    bool own = rl->filtering || rl->way == RELAY_STREAM;
+    exchange_start(r->exchange, rl->way == RELAY_STREAM ? 200 : a->status, list, n,
+                   own ? -1 : a->content_length, rl->framing != FRAMING_NONE);
 }
 
 enum verdict stage_relay(struct request *r)
 {
     const struct upstream_answer *a = r->answer;
     struct attempt *t = request_attempt(r);
-    size_t n = 0;
-    struct header *headers = answer_headers(r, a, &n);
+    if (a->status >= 400 && dispatch_next_candidate(r, EVENT_PROVIDER_ERROR, ERR_NONE)) {
+        return VERDICT_AGAIN;
+    }
     struct relay *rl = relay_new(r, a);
     t->upstream_request_id = arena_str(r->arena, request_id_of(a));
-    if (!headers || !rl) {
+    if (!rl) {
         (void)error_set(&r->error, ERR_INTERNAL, "out of room for the answer");
         return VERDICT_REJECT;
     }
     r->relay = rl;
-    r->status = a->status;
-    r->stream = r->stream || rl->events;
+    if (rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD) {
+        return VERDICT_WAIT; /* parked until the answer is whole */
+    }
+    r->status = rl->way == RELAY_STREAM ? 200 : a->status;
+    r->stream = r->stream || rl->framing != FRAMING_NONE;
     request_set_state(r, REQUEST_RELAYING);
-    exchange_start(r->exchange, a->status, headers, n, rl->filtering ? -1 : a->content_length,
-                   rl->events);
+    start_answer(r, rl, a);
     return VERDICT_WAIT;
 }

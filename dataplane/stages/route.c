@@ -2,28 +2,8 @@
  * own objects shadow the organization's. An alias chooses its first candidate by weight; the others
  * follow in their order. */
 #include "common/rules/model_name.h"
-#include "dataplane/stages/path.h"
+#include "dataplane/stages/route_native.h"
 #include "dataplane/stages/stages.h"
-
-static bool matches_any(const struct str *patterns, uint16_t n, struct str name)
-{
-    for (uint16_t i = 0; i < n; i++) {
-        if (model_name_matches(patterns[i], name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool key_allows_all(const struct snap_key *k)
-{
-    for (uint16_t i = 0; i < k->n_models; i++) {
-        if (str_eqz(k->models[i], "*")) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool unknown_model(struct request *r, struct str name)
 {
@@ -32,8 +12,15 @@ static bool unknown_model(struct request *r, struct str name)
                            STR_ARG(str_slice(name, 0, 120)));
 }
 
+bool route_unknown_provider(struct request *r, struct str name)
+{
+    return error_set(&r->error, ERR_PROVIDER_NOT_FOUND,
+                     "there is no provider '%.*s' that this key may use",
+                     STR_ARG(str_slice(name, 0, 64)));
+}
+
 /* Why a provider cannot serve now; true when it can. */
-static bool provider_usable(struct request *r, const struct snap_provider *p)
+bool route_provider_usable(struct request *r, const struct snap_provider *p)
 {
     if (p->disabled) {
         return error_set(&r->error, ERR_OVERLOADED, "provider '%.*s' is disabled",
@@ -59,25 +46,98 @@ static bool candidates_new(struct request *r, size_t n)
     return r->candidates || error_set(&r->error, ERR_INTERNAL, "out of room for candidates");
 }
 
-static void add_candidate(struct request *r, const struct snap_provider *p, struct str model)
+static enum api_kind wanted_kind(const struct request *r)
 {
-    r->candidates[r->n_candidates++] = (struct candidate){.provider = p, .model = model};
+    switch (r->kind) {
+    case REQUEST_CHAT:
+        return API_KIND_CHAT;
+    case REQUEST_EMBED:
+        return API_KIND_EMBED;
+    case REQUEST_RERANK:
+        return API_KIND_RERANK;
+    case REQUEST_COUNT:
+        return API_KIND_COUNT_TOKENS;
+    default:
+        return API_KIND_NONE;
+    }
 }
 
-static bool resolve_direct(struct request *r, struct str provider, struct str model,
-                           struct str name)
+static const char *operation_name(const struct request *r)
+{
+    switch (r->kind) {
+    case REQUEST_EMBED:
+        return "embeddings";
+    case REQUEST_RERANK:
+        return "rerank";
+    case REQUEST_COUNT:
+        return "token counting";
+    default:
+        return "chat";
+    }
+}
+
+/* Which of the provider's operations it will be. A provider that counts no tokens has none for that
+ * (`translate` says what becomes of it). */
+static bool add_candidate(struct request *r, const struct snap_provider *p, struct str model,
+                          enum provider_api forced)
+{
+    struct candidate c = {.provider = p, .model = model};
+    enum api_kind kind = wanted_kind(r);
+    if (kind != API_KIND_NONE) {
+        c.endpoint = provider_endpoint_for(p->row, kind, r->face_api, forced, model);
+    }
+    if (kind != API_KIND_NONE && kind != API_KIND_COUNT_TOKENS && !c.endpoint) {
+        return error_set_param(&r->error, ERR_INVALID_FIELD, "model",
+                               "provider '%.*s' has no %s for the model '%.*s'%s%s",
+                               STR_ARG(str_slice(p->name, 0, 64)), operation_name(r),
+                               STR_ARG(str_slice(model, 0, 80)), forced ? " by endpoint " : "",
+                               provider_api_name(forced));
+    }
+    r->candidates[r->n_candidates++] = c;
+    return true;
+}
+
+/* The provider of that name, or of that kind, if the key may use it. */
+const struct snap_provider *route_visible_provider(struct request *r, struct str name)
 {
     const struct snap_key *k = r->key;
     const struct snap_provider *p =
-        snapshot_provider_named(r->snapshot, &k->organization_id, &k->workspace_id, provider);
-    if (!p || !matches_any(k->providers, k->n_providers, p->name)) {
-        return unknown_model(r, name); /* an alias may lead there all the same */
+        snapshot_provider_named(r->snapshot, &k->organization_id, &k->workspace_id, name);
+    if (!p && str_starts(name, STR_LIT("custom-"))) {
+        /* Cloudflare's name for what its users add */
+        p = snapshot_provider_named(r->snapshot, &k->organization_id, &k->workspace_id,
+                                    str_slice(name, 7, name.len));
     }
-    if (!provider_usable(r, p) || !candidates_new(r, 1)) {
-        return false;
+    if (!p) {
+        p = snapshot_provider_of_kind(r->snapshot, &k->organization_id, &k->workspace_id, name);
     }
-    add_candidate(r, p, model);
-    return true;
+    return p && route_matches(k->providers, k->n_providers, p->name) ? p : NULL;
+}
+
+static bool key_allows_model(struct request *r, struct str name)
+{
+    return route_matches(r->key->models, r->key->n_models, name);
+}
+
+static bool model_forbidden(struct request *r, struct str name)
+{
+    return error_set_param(&r->error, ERR_MODEL_NOT_ALLOWED, "model",
+                           "this key may not use the model '%.*s'",
+                           STR_ARG(str_slice(name, 0, 120)));
+}
+
+/* A key bound to models names them as "provider/model": by the provider's own name, or as the
+ * client wrote it (`written`; NULL ptr when a header named the provider). */
+static bool resolve_direct(struct request *r, const struct snap_provider *p, struct str model,
+                           struct str written, struct str name)
+{
+    struct str full = arena_printf(r->arena, "%.*s/%.*s", STR_ARG(p->name), STR_ARG(model));
+    if (!full.ptr ||
+        (!key_allows_model(r, full) && !(written.ptr && key_allows_model(r, written)))) {
+        return model_forbidden(r, name);
+    }
+    return route_provider_usable(r, p) && candidates_new(r, 1) &&
+           add_candidate(r, p, model, API_NONE);
 }
 
 /* Index into targets of the first candidate. */
@@ -100,7 +160,19 @@ static size_t choose(struct request *r, const struct snap_model *m)
     return 0;
 }
 
-static bool resolve_alias(struct request *r, const struct snap_model *m, struct str name)
+/* What a target is called, with `rest` in the place of its star. */
+static struct str target_model(struct request *r, struct str model, struct str rest)
+{
+    struct str head, tail;
+    if (!rest.ptr || !str_cut(model, '*', &head, &tail)) {
+        return model;
+    }
+    return arena_printf(r->arena, "%.*s%.*s%.*s", STR_ARG(head), STR_ARG(rest), STR_ARG(tail));
+}
+
+/* rest: what the alias's star stands for; NULL ptr when it has none. */
+static bool resolve_alias(struct request *r, const struct snap_model *m, struct str name,
+                          struct str rest)
 {
     struct error first = ERROR_INIT;
     if (m->needs_unknown) {
@@ -123,8 +195,8 @@ static bool resolve_alias(struct request *r, const struct snap_model *m, struct 
             (void)error_set(&r->error, ERR_OVERLOADED,
                             "a provider of model '%.*s' is not configured here",
                             STR_ARG(str_slice(name, 0, 64)));
-        } else if (provider_usable(r, p)) {
-            add_candidate(r, p, t->model);
+        } else if (route_provider_usable(r, p) &&
+                   add_candidate(r, p, target_model(r, t->model, rest), t->endpoint)) {
             continue;
         }
         if (first.code == ERR_NONE) {
@@ -135,110 +207,94 @@ static bool resolve_alias(struct request *r, const struct snap_model *m, struct 
     return r->n_candidates > 0;
 }
 
+/* What the provider that a header names is to be asked: "openai/gpt-4o" asked of openai is its
+ * gpt-4o. */
+static struct str hinted_model(const struct request *r, const struct snap_provider *p,
+                               struct str name)
+{
+    struct str provider, model;
+    if (model_name_split(name, &provider, &model) &&
+        (str_eq(provider, p->name) || str_eq(provider, r->provider_hint))) {
+        return model;
+    }
+    return name;
+}
+
+static bool resolve_hinted(struct request *r, struct str name)
+{
+    const struct snap_provider *p = route_visible_provider(r, r->provider_hint);
+    if (!p) {
+        return route_unknown_provider(r, r->provider_hint);
+    }
+    return resolve_direct(r, p, hinted_model(r, p, name), STR_NONE, name);
+}
+
+/* In order: an alias of just that name; the provider that a header names; one that the name begins
+ * with; an alias with a star. */
 bool route_resolve(struct request *r, struct str name)
 {
     const struct snap_key *k = r->key;
-    struct str provider, model;
-    if (!matches_any(k->models, k->n_models, name)) {
-        return error_set_param(&r->error, ERR_MODEL_NOT_ALLOWED, "model",
-                               "this key may not use the model '%.*s'",
-                               STR_ARG(str_slice(name, 0, 120)));
-    }
+    static const struct str dynamic = STR_LIT("dynamic/");
+    bool at = str_starts(name, STR_LIT("@"));
+    struct str plain = at ? str_slice(name, 1, name.len) : name, provider, model, rest;
     const struct snap_model *alias =
-        snapshot_model(r->snapshot, &k->organization_id, &k->workspace_id, name);
+        at ? NULL : snapshot_model(r->snapshot, &k->organization_id, &k->workspace_id, name);
+    if (!alias && str_starts(name, dynamic)) {
+        /* Cloudflare's name for a route */
+        plain = str_slice(name, dynamic.len, name.len);
+        alias = snapshot_model(r->snapshot, &k->organization_id, &k->workspace_id, plain);
+        plain = alias ? plain : name;
+    }
     if (alias) {
-        return resolve_alias(r, alias, name);
+        return key_allows_model(r, plain) ? resolve_alias(r, alias, name, STR_NONE)
+                                          : model_forbidden(r, name);
     }
-    if (model_name_split(name, &provider, &model)) {
-        return resolve_direct(r, provider, model, name);
+    if (!at && r->provider_hint.ptr && r->kind != REQUEST_MODELS) {
+        return resolve_hinted(r, name);
     }
-    return unknown_model(r, name);
+    const struct snap_provider *p =
+        model_name_split(name, &provider, &model) ? route_visible_provider(r, provider) : NULL;
+    if (p) {
+        return resolve_direct(r, p, model, plain, name);
+    }
+    if (!key_allows_model(r, plain)) {
+        return model_forbidden(r, name);
+    }
+    alias = at ? NULL
+               : snapshot_model_wildcard(r->snapshot, &k->organization_id, &k->workspace_id, name,
+                                         &rest);
+    return alias ? resolve_alias(r, alias, name, rest) : unknown_model(r, name);
 }
 
-static bool native_model_matches(struct request *r, struct str model)
+/* The fixed order of a universal request: its steps, as far as there are such providers. */
+static bool resolve_universal(struct request *r)
 {
-    const struct snap_key *k = r->key;
-    struct str full =
-        model.ptr ? arena_printf(r->arena, "%.*s/%.*s", STR_ARG(r->provider_name), STR_ARG(model))
-                  : STR_NONE;
-    return full.ptr && matches_any(k->models, k->n_models, full);
-}
-
-/* Where providers look for a model in a path: …/models/{name}:verb, …/deployments/{name}/… */
-static bool names_models(struct str segment)
-{
-    return str_eq_nocase(segment, STR_LIT("models")) ||
-           str_eq_nocase(segment, STR_LIT("deployments")) ||
-           str_eq_nocase(segment, STR_LIT("engines"));
-}
-
-/* The model that stands at the beginning of `rest`: a segment, a segment with a verb behind a
- * colon, or all of it (a name with slashes). */
-static bool native_path_matches(struct request *r, struct str rest)
-{
-    struct str segment = rest, model, tail;
-    (void)str_cut(rest, '/', &segment, &tail);
-    model = segment;
-    (void)str_cut(segment, ':', &model, &tail);
-    return native_model_matches(r, segment) || native_model_matches(r, model) ||
-           native_model_matches(r, rest);
-}
-
-/* Models that the URL names count as those in the body do: which of the two a provider heeds is not
- * for the client to choose. */
-static bool native_url_matches(struct request *r)
-{
-    struct str rest, segment, model;
-    struct str wanted = query_value(r->head->query, "model");
-    if (wanted.ptr && (query_count(r->head->query, "model") > 1 ||
-                       !path_decode(r->arena, wanted, &model) || !native_model_matches(r, model))) {
+    struct error first = ERROR_INIT;
+    if (!candidates_new(r, r->n_steps)) {
         return false;
     }
-    if (!path_decode(r->arena, r->native_path, &rest)) {
-        return false;
-    }
-    while (str_cut(rest, '/', &segment, &rest)) {
-        bool named = names_models(segment);
-        while (named && str_starts(rest, STR_LIT("/"))) {
-            rest = str_slice(rest, 1, rest.len); /* doubled slashes are one to many servers */
-        }
-        if (named && rest.len && !native_path_matches(r, rest)) {
-            return false;
+    for (size_t i = 0; i < r->n_steps; i++) {
+        struct candidate *c = &r->candidates[r->n_candidates];
+        if (route_native_candidate(r, r->steps[i].provider, &r->steps[i], c)) {
+            r->n_candidates++;
+        } else if (first.code == ERR_NONE) {
+            first = r->error;
         }
     }
-    return true;
-}
-
-/* A key bound to some models keeps to them here too: what it sends must name one, as
- * provider/model. */
-static bool native_model_allowed(struct request *r)
-{
-    if (key_allows_all(r->key)) {
-        return true;
+    r->error = r->n_candidates ? (struct error)ERROR_INIT : first;
+    if (r->n_candidates) {
+        r->model = r->candidates[0].model;
     }
-    if (native_url_matches(r) && (r->body.len == 0 || native_model_matches(r, r->model))) {
-        return true;
-    }
-    return error_set_param(
-        &r->error, ERR_MODEL_NOT_ALLOWED, "model",
-        "this key is bound to models, and the request names none of them as '%.*s/MODEL'",
-        STR_ARG(str_slice(r->provider_name, 0, 64)));
+    return r->n_candidates > 0;
 }
 
 static bool resolve_native(struct request *r)
 {
-    const struct snap_key *k = r->key;
-    const struct snap_provider *p = snapshot_provider_named(r->snapshot, &k->organization_id,
-                                                            &k->workspace_id, r->provider_name);
-    if (!p || !matches_any(k->providers, k->n_providers, p->name)) {
-        return error_set(&r->error, ERR_PROVIDER_NOT_FOUND,
-                         "there is no provider '%.*s' that this key may use",
-                         STR_ARG(str_slice(r->provider_name, 0, 64)));
-    }
-    if (!native_model_allowed(r) || !provider_usable(r, p) || !candidates_new(r, 1)) {
+    if (!candidates_new(r, 1) ||
+        !route_native_candidate(r, r->provider_name, NULL, &r->candidates[0])) {
         return false;
     }
-    add_candidate(r, p, r->model);
+    r->n_candidates = 1;
     return true;
 }
 
@@ -249,6 +305,8 @@ enum verdict stage_route(struct request *r)
         return route_list_models(r);
     case REQUEST_NATIVE:
         return resolve_native(r) ? VERDICT_NEXT : VERDICT_REJECT;
+    case REQUEST_UNIVERSAL:
+        return resolve_universal(r) ? VERDICT_NEXT : VERDICT_REJECT;
     default:
         return route_resolve(r, r->model) ? VERDICT_NEXT : VERDICT_REJECT;
     }

@@ -15,7 +15,7 @@ enum verdict stage_authenticate(struct request *r);
 enum verdict stage_read(struct request *r);
 /* Model name (or provider) to ordered candidates; answers /v1/models. */
 enum verdict stage_route(struct request *r);
-/* Upstream head and body for the first candidate, signed. */
+/* Upstream head and body for the candidate at hand, signed. */
 enum verdict stage_translate(struct request *r);
 /* Opens the record and sends; parked until the provider's head is there. */
 enum verdict stage_dispatch(struct request *r);
@@ -32,6 +32,9 @@ bool route_resolve(struct request *r, struct str name);
 
 /* dispatch.c: what an upstream error means for the event. */
 enum event_outcome dispatch_outcome(enum error_code code);
+/* Gives the candidate at hand up for the next one, where the request may be tried again and nothing
+ * has gone to the client: ends its attempt and its call. True: go on by VERDICT_AGAIN. */
+bool dispatch_next_candidate(struct request *r, enum event_outcome outcome, enum error_code code);
 /* relay.c: the upstream's callbacks once its head is there. */
 void relay_on_data(struct request *r, struct str piece);
 void relay_on_end(struct request *r);

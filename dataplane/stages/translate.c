@@ -1,147 +1,207 @@
-/* translate: the upstream head and body for the first candidate. The body is not rebuilt: what
- * changes is copied, with the bytes before it, behind the head, and the rest stays where the
- * client's bytes are; so the provider gets it all by one write. */
+/* translate: the upstream head and body for the candidate at hand. Where the client speaks the
+ * endpoint's dialect the body is not rebuilt: what changes is copied, with the bytes before it,
+ * behind the head, and the rest stays where the client's bytes are; so the provider gets it all by
+ * one write. Else it goes through the neutral form (between.c). */
 #include "dataplane/canonical/head.h"
-#include "dataplane/signers/signer.h"
-#include "dataplane/stages/headers.h"
+#include "dataplane/request/pricing.h"
+#include "dataplane/stages/between.h"
+#include "dataplane/stages/outgoing.h"
+#include "dataplane/stages/params.h"
 #include "dataplane/stages/path.h"
 #include "dataplane/stages/stages.h"
 
-#define HEAD_ROOM 512 /* for what is always there */
-
-struct outgoing {
-    struct str method, path, query; /* path behind the provider's own; query NULL ptr: none */
-    struct str content_type;        /* NULL ptr: the client's passes */
-    struct openai_chat_body body;
-};
-
-static size_t room_for(const struct request *r, const struct snap_provider *p,
-                       struct str credential, const struct outgoing *o)
+static enum verdict out_of_room(struct request *r)
 {
-    size_t n = HEAD_ROOM + o->method.len + p->path.len + o->path.len + o->query.len +
-               p->host_header.len + credential.len + o->content_type.len;
-    for (size_t i = 0; i < r->head->n_headers; i++) {
-        n += r->head->headers[i].name.len + r->head->headers[i].value.len + 4;
-    }
-    for (size_t i = 0; i + 1 < o->body.n; i++) {
-        n += o->body.pieces[i].len;
-    }
-    return n;
+    (void)error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
+    return VERDICT_REJECT;
 }
 
-static void put_request_line(struct head *h, const struct snap_provider *p,
-                             const struct outgoing *o)
+/* ---- native ---- */
+
+static enum verdict translate_native(struct request *r, const struct candidate *c)
 {
-    head_put(h, o->method);
-    head_put(h, STR_LIT(" "));
-    head_put(h, p->path);
-    head_put(h, o->path);
-    if (p->path.len + o->path.len == 0) {
-        head_put(h, STR_LIT("/"));
+    struct str body = r->body, query = r->head->query;
+    struct outgoing o = {.method = r->head->method,
+                         .query = query,
+                         .body = &body,
+                         .n_body = 1,
+                         .body_bytes = body.len};
+    if (r->key_parameter.ptr && !query_without(r->arena, query, r->key_parameter.ptr, &o.query)) {
+        return out_of_room(r);
     }
-    if (o->query.ptr) {
-        head_put(h, STR_LIT("?"));
-        head_put(h, o->query);
+    if (!outgoing_join(r, c, r->native_path, &o)) {
+        return VERDICT_REJECT;
     }
-    head_put(h, STR_LIT(" HTTP/1.1\r\n"));
-    head_put_header(h, STR_LIT("Host"), p->host_header);
+    return outgoing_write(r, c, &o);
 }
 
-/* The client's own fields, as it wrote them. */
-static void put_passed(struct head *h, const struct request *r, const struct outgoing *o)
+static enum verdict translate_step(struct request *r, const struct candidate *c)
 {
-    const struct header *list = r->head->headers;
-    size_t n = r->head->n_headers;
-    bool named = exchange_header(r->exchange, "connection").len != 0;
-    bool accept = false;
-    for (size_t i = 0; i < n; i++) {
-        struct str name = list[i].name;
-        if (!header_goes_up(name) || (named && header_is_named_by_connection(list, n, name))) {
-            continue;
-        }
-        if (o->content_type.ptr && str_eq_nocase(name, STR_LIT("content-type"))) {
-            continue;
-        }
-        accept = accept || str_eq_nocase(name, STR_LIT("accept"));
-        head_put_header(h, name, list[i].value);
+    const struct step *step = c->step;
+    struct str body = step->body;
+    struct outgoing o = {.method = STR_LIT("POST"),
+                         .query = step->query,
+                         .content_type = STR_LIT("application/json"),
+                         .body = &body,
+                         .n_body = 1,
+                         .body_bytes = body.len,
+                         .step = step};
+    struct str path = step->path;
+    (void)str_cut(path, '?', &path, &o.query);
+    if (!outgoing_join(r, c, path, &o)) {
+        return VERDICT_REJECT;
     }
-    if (!accept) {
-        head_put_header(h, STR_LIT("Accept"), STR_LIT("*/*"));
-    }
+    return outgoing_write(r, c, &o);
 }
 
-static bool has_body(const struct outgoing *o)
-{
-    return o->body.len_bytes > 0 || str_eqz(o->method, "POST") || str_eqz(o->method, "PUT") ||
-           str_eqz(o->method, "PATCH");
-}
+/* ---- the same dialect ---- */
 
-/* The stored credential goes to the provider; a client's own only where none is stored. */
-static struct str credential_for(const struct request *r, const struct snap_provider *p)
+static bool splice_model(struct splice *s, const struct request *r, struct str model)
 {
-    return p->credential.len ? p->credential : r->client_credential;
-}
-
-static bool write_head(struct request *r, const struct snap_provider *p, const struct outgoing *o)
-{
+    const struct json_value *v = &r->chat.model_value;
     struct head h;
-    struct str credential = credential_for(r, p);
-    if (!head_init(&h, r->arena, room_for(r, p, credential, o))) {
-        return error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
+    if (!v->raw.ptr || str_eq(model, r->chat.model)) {
+        return true;
     }
-    put_request_line(&h, p, o);
-    if (!signer_for(p->kind)->sign(credential, &h, &r->error)) {
+    if (!head_init(&h, s->arena, 6 * model.len + 2)) {
         return false;
     }
-    if (o->content_type.ptr) {
-        head_put_header(&h, STR_LIT("Content-Type"), o->content_type);
+    head_put(&h, STR_LIT("\""));
+    head_put_json(&h, model);
+    head_put(&h, STR_LIT("\""));
+    return !h.failed && splice_replace(s, v->raw.ptr, v->raw.len, head_str(&h));
+}
+
+/* Chat completions that ask for usage on Weir's account, where the provider knows how to. */
+static bool edit_chat(struct request *r, const struct candidate *c, struct openai_chat_body *ret)
+{
+    if (!openai_chat_write(r->body, &r->chat, c->model, r->arena, ret)) {
+        return false;
     }
-    if (has_body(o)) {
-        head_put(&h, STR_LIT("Content-Length: "));
-        head_put_u64(&h, o->body.len_bytes);
-        head_put(&h, STR_LIT("\r\n"));
-    }
-    put_passed(&h, r, o);
-    head_put(&h, STR_LIT("Accept-Encoding: identity\r\n\r\n"));
-    for (size_t i = 0; i + 1 < o->body.n; i++) {
-        head_put(&h, o->body.pieces[i]);
-    }
-    if (h.failed) {
-        return error_set(&r->error, ERR_INTERNAL, "request to the provider outgrew its room");
-    }
-    r->upstream_head = head_str(&h);
-    r->upstream_body = o->body.pieces[o->body.n - 1];
+    r->hide_usage = ret->usage_added;
     return true;
 }
 
-static bool translate_chat(struct request *r, const struct candidate *c)
+static bool is_openai_stream(const struct request *r, const struct candidate *c)
 {
-    struct outgoing o = {
-        .method = STR_LIT("POST"),
-        .path = STR_LIT("/chat/completions"),
-        .content_type = STR_LIT("application/json"),
-    };
-    if (!openai_chat_write(r->body, &r->chat, c->model, r->arena, &o.body)) {
-        return error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
-    }
-    r->hide_usage = o.body.usage_added;
-    return write_head(r, c->provider, &o);
+    unsigned quirks = c->provider->row ? c->provider->row->quirks : 0;
+    return r->face_api == API_CHAT && !(r->chat.stream && (quirks & QUIRK_NO_STREAM_OPTIONS));
 }
 
-static bool translate_native(struct request *r, const struct candidate *c)
+static bool edit_body(struct request *r, const struct candidate *c, struct splice *s)
 {
-    struct outgoing o = {
-        .method = r->head->method, .path = r->native_path, .query = r->head->query};
-    o.body = (struct openai_chat_body){.pieces = {r->body}, .n = 1, .len_bytes = r->body.len};
-    if (r->key_parameter.ptr && !query_without(r->arena, o.query, r->key_parameter.ptr, &o.query)) {
-        return error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
+    struct openai_chat_body chat;
+    if (is_openai_stream(r, c)) {
+        return edit_chat(r, c, &chat) && splice_init_pieces(s, r->arena, chat.pieces, chat.n);
     }
-    return write_head(r, c->provider, &o);
+    return splice_init(s, r->arena, r->body) && splice_model(s, r, c->model);
+}
+
+/* Which of two verbs a path has that serves both: as the client said. */
+static struct str same_verb(const struct request *r)
+{
+    static const struct str batch = STR_LIT(":batchEmbedContents");
+    return str_ends(r->head->path, batch) ? STR_LIT("batchEmbedContents") : STR_LIT("embedContent");
+}
+
+/* Gemini streams as one array unless asked for events. */
+static bool ask_for_events(struct request *r, struct outgoing *o)
+{
+    if (o->query.len) {
+        o->query = arena_printf(r->arena, "%.*s&alt=sse", STR_ARG(o->query));
+        return o->query.ptr != NULL;
+    }
+    o->query = STR_LIT("alt=sse");
+    return true;
+}
+
+static enum verdict translate_same(struct request *r, const struct candidate *c)
+{
+    enum provider_api api = c->endpoint->api;
+    struct outgoing o = {.method = STR_LIT("POST"), .content_type = STR_LIT("application/json")};
+    struct openai_chat_body chat;
+    struct splice s;
+    if (!outgoing_path(r, c, r->stream, same_verb(r), &o)) {
+        return VERDICT_REJECT;
+    }
+    if (api == API_GENERATE && r->stream && r->client_framing != FRAMING_JSON_ARRAY &&
+        !ask_for_events(r, &o)) {
+        return out_of_room(r);
+    }
+    bool edited = params_apply(c->provider, api);
+    if (!edited && is_openai_stream(r, c)) {
+        if (!edit_chat(r, c, &chat)) {
+            return out_of_room(r);
+        }
+        o.body = chat.pieces;
+        o.n_body = chat.n;
+        o.body_bytes = chat.len_bytes;
+        return outgoing_write(r, c, &o);
+    }
+    if (!edit_body(r, c, &s) ||
+        (edited && !params_edit(c->provider, api, r->body, &s, &r->losses))) {
+        return out_of_room(r);
+    }
+    if (!between_strict(r)) {
+        return VERDICT_REJECT;
+    }
+    o.body = s.pieces;
+    o.n_body = s.n;
+    o.body_bytes = s.len_bytes;
+    return outgoing_write(r, c, &o);
+}
+
+/* ---- another one ---- */
+
+static enum verdict translate_between(struct request *r, const struct candidate *c)
+{
+    enum provider_api api = c->endpoint->api;
+    struct outgoing o = {
+        .method = STR_LIT("POST"), .content_type = STR_LIT("application/json"), .translated = true};
+    struct str body, verb = STR_LIT("batchEmbedContents");
+    struct splice s;
+    if (!between_request(r, c, &body, &verb)) {
+        return VERDICT_REJECT;
+    }
+    if (!splice_init(&s, r->arena, body) ||
+        (params_apply(c->provider, api) && !params_edit(c->provider, api, body, &s, &r->losses))) {
+        return out_of_room(r);
+    }
+    if (!between_strict(r) || !outgoing_path(r, c, r->translation->context.stream, verb, &o)) {
+        return VERDICT_REJECT;
+    }
+    if (api == API_GENERATE && r->translation->context.stream && !ask_for_events(r, &o)) {
+        return out_of_room(r);
+    }
+    o.body = s.pieces;
+    o.n_body = s.n;
+    o.body_bytes = s.len_bytes;
+    return outgoing_write(r, c, &o);
 }
 
 enum verdict stage_translate(struct request *r)
 {
-    const struct candidate *c = &r->candidates[0];
-    bool ok = r->kind == REQUEST_NATIVE ? translate_native(r, c) : translate_chat(r, c);
-    return ok ? VERDICT_NEXT : VERDICT_REJECT;
+    const struct candidate *c = &r->candidates[r->candidate];
+    if (!pricing_allows(r, c)) {
+        return VERDICT_REJECT;
+    }
+    if (r->kind == REQUEST_NATIVE) {
+        return translate_native(r, c);
+    }
+    if (c->step) {
+        return translate_step(r, c);
+    }
+    if (r->kind == REQUEST_COUNT && !between_can_count(r, c)) {
+        return between_estimate(r);
+    }
+    if (!c->endpoint) {
+        (void)error_set(&r->error, ERR_NOT_IMPLEMENTED,
+                        "provider '%.*s' does not offer this operation",
+                        STR_ARG(str_slice(c->provider->name, 0, 64)));
+        return VERDICT_REJECT;
+    }
+    if (c->endpoint->api == r->face_api) {
+        return translate_same(r, c);
+    }
+    return translate_between(r, c);
 }

@@ -104,18 +104,10 @@ static bool put_provider(struct build *b, const struct yaml_node *root, const st
     const struct manifest_provider *p = &m->providers[i];
     struct uuid id = standalone_id(WEIR__KIND__KIND_PROVIDER, p->name);
     struct base_url url;
-    const char *own = provider_kind_base_url(p->kind);
-    if (!own) {
-        (void)error_set(err, ERR_INVALID_FIELD,
-                        "unknown provider kind \"%.*s\" (known: openai, custom)", STR_ARG(p->kind));
-        return wrong_at(root, "providers", i, "kind", err);
-    }
-    if (p->base_url.len == 0 && !*own) {
-        (void)error_set(err, ERR_INVALID_FIELD, "provider of kind \"%.*s\" needs a base_url",
-                        STR_ARG(p->kind));
-        return wrong_at(root, "providers", i, NULL, err);
-    }
-    if (!base_url_split(p->base_url.len ? p->base_url : str_of(own), &url, err)) {
+    const struct provider_row *row = provider_row_named(p->kind);
+    struct str base = p->base_url.len ? p->base_url : str_of(row ? row->base_url : "");
+    /* "{region}" and the like are filled in, and checked, when the snapshot is built */
+    if (base.len && !memchr(base.ptr, '{', base.len) && !base_url_split(base, &url, err)) {
         return wrong_at(root, "providers", i, "base_url", err);
     }
     Weir__Credential credential = WEIR__CREDENTIAL__INIT;
@@ -127,8 +119,9 @@ static bool put_provider(struct build *b, const struct yaml_node *root, const st
     out.kind = text_of(b, p->kind);
     out.base_url = text_of(b, p->base_url);
     out.timeout_ms = p->timeout_ms;
-    if (p->api_key.ptr) {
-        credential.sealed = bytes_of(p->api_key.ptr, p->api_key.len);
+    out.settings_json = text_of(b, p->settings_json);
+    if (p->credential.ptr) {
+        credential.sealed = bytes_of(p->credential.ptr, p->credential.len);
         out.credential = &credential;
     }
     return put(b, WEIR__KIND__KIND_PROVIDER, &id, &out.base, err);
@@ -150,6 +143,7 @@ static bool put_model(struct build *b, const struct manifest_model *m, struct er
         weir__target__init(&targets[i]);
         targets[i].provider_id = bytes_of(providers[i].b, 16);
         targets[i].model = text_of(b, t->model);
+        targets[i].endpoint = text_of(b, t->endpoint);
         targets[i].weight = t->weight > UINT32_MAX ? UINT32_MAX : (uint32_t)t->weight;
         list[i] = &targets[i];
     }

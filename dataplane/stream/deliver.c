@@ -30,6 +30,11 @@ static void send_bytes(struct relay *rl, struct str bytes)
     }
 }
 
+void deliver_send(struct relay *rl, struct str bytes)
+{
+    send_bytes(rl, bytes);
+}
+
 static void on_flush(struct relay *rl)
 {
     struct str run = rl->pending;

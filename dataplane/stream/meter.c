@@ -1,4 +1,5 @@
 /* meter: reads usage beside the answer, never instead of it. */
+#include "dataplane/request/pricing.h"
 #include "dataplane/stream/sink.h"
 
 /* Bytes of text in one chunk, roughly: what stands in members that end in `content` or are
@@ -43,7 +44,7 @@ static enum sse_verdict on_event(struct relay *rl, const struct sse_event *e)
 
 static void on_bytes(struct relay *rl, struct str bytes)
 {
-    if (rl->events) {
+    if (rl->events || rl->looking) {
         return;
     }
     if (!rl->reader) {
@@ -78,33 +79,93 @@ static void add(struct attempt *t, enum event_unit unit, uint64_t quantity,
     }
 }
 
+static void add_some(struct attempt *t, enum event_unit unit, uint64_t quantity)
+{
+    if (quantity) {
+        add(t, unit, quantity, SOURCE_PROVIDER);
+    }
+}
+
 static uint64_t less(uint64_t whole, uint64_t part)
 {
     return whole > part ? whole - part : 0;
 }
 
-static void add_found(struct attempt *t, enum event_unit unit, const struct openai_count *c)
+static void add_input(struct attempt *t, const struct usage *u)
 {
-    if (c->found && c->value) {
-        add(t, unit, c->value, SOURCE_PROVIDER);
-    }
+    uint64_t plain = less(u->input, u->cached);
+    uint64_t audio = less(u->audio_in, u->audio_cached);
+    uint64_t image = less(u->image_in, u->image_cached);
+    plain = less(less(plain, u->cache_write_5m), u->cache_write_1h);
+    plain = less(less(less(plain, audio), image), u->video_in);
+    add(t, UNIT_TOKEN_IN, plain, SOURCE_PROVIDER);
+    add_some(t, UNIT_TOKEN_CACHED, less(less(u->cached, u->audio_cached), u->image_cached));
+    add_some(t, UNIT_TOKEN_CACHE_WRITE_5M, u->cache_write_5m);
+    add_some(t, UNIT_TOKEN_CACHE_WRITE_1H, u->cache_write_1h);
+    add_some(t, UNIT_AUDIO_IN, audio);
+    add_some(t, UNIT_IMAGE_IN, image);
+    add_some(t, UNIT_VIDEO_IN, u->video_in);
+    add_some(t, UNIT_AUDIO_CACHED, u->audio_cached);
+    add_some(t, UNIT_IMAGE_CACHED, u->image_cached);
 }
 
-static void add_usage(struct attempt *t, const struct openai_usage *u)
+static void add_output(struct attempt *t, const struct usage *u)
 {
-    if (u->prompt_tokens.found) {
-        uint64_t plain = less(u->prompt_tokens.value, u->cached_tokens.value);
-        add(t, UNIT_TOKEN_IN, less(plain, u->audio_in_tokens.value), SOURCE_PROVIDER);
+    add(t, UNIT_TOKEN_OUT, less(less(u->output, u->audio_out), u->image_out), SOURCE_PROVIDER);
+    add_some(t, UNIT_TOKEN_REASONING, u->reasoning);
+    add_some(t, UNIT_AUDIO_OUT, u->audio_out);
+    add_some(t, UNIT_IMAGE_OUT, u->image_out);
+}
+
+static uint64_t tokens_of_bytes(uint64_t bytes)
+{
+    return (bytes + 3) / 4;
+}
+
+static bool makes_text(const struct request *r)
+{
+    enum api_kind kind = provider_api_kind(r->face_api);
+    return r->kind == REQUEST_CHAT || kind == API_KIND_CHAT;
+}
+
+/* What a codec heard. An answer that did not come to its end may have told only of its beginning
+ * (Anthropic says output_tokens 1 there): what was received then counts where it is more. */
+static void add_heard(const struct request *r, const struct heard *h, struct attempt *t)
+{
+    struct usage u = h->usage;
+    bool ended = h->whole || h->finish_seen;
+    bool nothing_made = ended && u.input_found && h->text_bytes == 0; /* a refused prompt */
+    if (u.input_found) {
+        add_input(t, &u);
+    } else if (makes_text(r)) {
+        add(t, UNIT_TOKEN_IN, tokens_of_bytes(r->body.len), SOURCE_ESTIMATED);
     }
-    uint64_t out = u->completion_tokens.value;
-    if (!u->completion_tokens.found && u->total_tokens.found) {
-        out = less(u->total_tokens.value, u->prompt_tokens.value);
+    if (u.output_found && (ended || u.output >= tokens_of_bytes(h->text_bytes))) {
+        add_output(t, &u);
+    } else if (makes_text(r) && !nothing_made) {
+        add(t, UNIT_TOKEN_OUT, tokens_of_bytes(h->text_bytes), SOURCE_ESTIMATED);
     }
-    add(t, UNIT_TOKEN_OUT, less(out, u->audio_out_tokens.value), SOURCE_PROVIDER);
-    add_found(t, UNIT_TOKEN_CACHED, &u->cached_tokens);
-    add_found(t, UNIT_TOKEN_REASONING, &u->reasoning_tokens);
-    add_found(t, UNIT_AUDIO_IN, &u->audio_in_tokens);
-    add_found(t, UNIT_AUDIO_OUT, &u->audio_out_tokens);
+    add_some(t, UNIT_SEARCH, u.searches);
+}
+
+/* What OpenAI's own reader found, in the neutral form. */
+static void neutral_of(const struct openai_usage *from, struct usage *ret)
+{
+    *ret = (struct usage){
+        .found = true,
+        .input_found = from->prompt_tokens.found,
+        .output_found = true,
+        .input = from->prompt_tokens.value,
+        .output = from->completion_tokens.value,
+        .cached = from->cached_tokens.value,
+        .reasoning = from->reasoning_tokens.value,
+        .audio_in = from->audio_in_tokens.value,
+        .audio_out = from->audio_out_tokens.value,
+        .total = from->total_tokens.value,
+    };
+    if (!from->completion_tokens.found && from->total_tokens.found) {
+        ret->output = less(from->total_tokens.value, from->prompt_tokens.value);
+    }
 }
 
 static struct str keep(const struct request *r, struct str s)
@@ -112,21 +173,46 @@ static struct str keep(const struct request *r, struct str s)
     return s.len ? arena_str(r->arena, s) : STR_NONE;
 }
 
-void meter_settle(const struct request *r, const struct relay *rl, struct attempt *t)
+/* True when the codec's view of the answer is the one that counts. */
+static bool by_codec(const struct relay *rl)
 {
-    t->n_quantities = 0;
+    return rl->way != RELAY_PASS || rl->looking || rl->heard.whole;
+}
+
+static void fill(const struct request *r, const struct relay *rl, struct attempt *t)
+{
+    struct usage u;
+    if (rl && by_codec(rl)) {
+        t->answered_model = keep(r, (struct str){rl->heard.model, rl->heard.model_len});
+        t->finish_reason = keep(r, (struct str){rl->heard.finish, rl->heard.finish_len});
+        if (t->status < 300) {
+            add_heard(r, &rl->heard, t);
+        }
+        return;
+    }
     if (rl) {
         t->answered_model = keep(r, openai_usage_model(&rl->usage));
         t->finish_reason = keep(r, openai_usage_finish_reason(&rl->usage));
         if (rl->usage.found) {
-            add_usage(t, &rl->usage);
+            neutral_of(&rl->usage, &u);
+            if (u.input_found) {
+                add_input(t, &u);
+            }
+            add_output(t, &u);
             return;
         }
     }
-    if (r->kind != REQUEST_CHAT || t->status >= 300) {
+    if (!makes_text(r) || t->status >= 300) {
         return;
     }
-    add(t, UNIT_TOKEN_IN, (r->body.len + 3) / 4, SOURCE_ESTIMATED);
+    add(t, UNIT_TOKEN_IN, tokens_of_bytes(r->body.len), SOURCE_ESTIMATED);
     uint64_t out = rl ? (rl->events ? rl->delta_bytes : rl->received) : 0;
-    add(t, UNIT_TOKEN_OUT, (out + 3) / 4, SOURCE_ESTIMATED);
+    add(t, UNIT_TOKEN_OUT, tokens_of_bytes(out), SOURCE_ESTIMATED);
+}
+
+void meter_settle(struct request *r, const struct relay *rl, struct attempt *t)
+{
+    t->n_quantities = 0;
+    fill(r, rl, t);
+    pricing_attempt(r, &r->candidates[r->candidate], t);
 }

@@ -8,14 +8,38 @@
 #include "dataplane/net/openai_usage.h"
 #include "dataplane/net/sse.h"
 #include "dataplane/request/request.h"
+#include "dataplane/stream/fold.h"
+#include "dataplane/stream/framing.h"
+#include "dataplane/stream/translation.h"
 
 /* In the order in which an answer meets them. */
 enum sink_phase { SINK_METER = 0, SINK_HIDE, SINK_DELIVER, SINK_PHASE_COUNT };
 
+/* How an answer reaches the client. */
+enum relay_way {
+    RELAY_PASS = 0, /* as its bytes come, through the sinks */
+    RELAY_STREAM,   /* translated, event by event */
+    RELAY_WHOLE,    /* collected to its end, then translated */
+    RELAY_FOLD,     /* a stream, collected into a whole answer */
+    RELAY_WAY_COUNT
+};
+
+#define HEARD_TEXT_MAX 128
+
+/* What a codec reads from an answer on its way: usage, and what it says of itself. */
+struct heard {
+    struct usage usage;
+    size_t model_len, finish_len;
+    char model[HEARD_TEXT_MAX], finish[HEARD_TEXT_MAX];
+    uint64_t text_bytes; /* text that the chunks carried */
+    bool finish_seen, whole;
+};
+
 /* An answer on its way: the state of all its sinks, in the request's arena. */
 struct relay {
     struct request *request;
-    bool events;    /* an event stream; else a body in pieces */
+    enum relay_way way;
+    bool events;    /* an event stream in OpenAI's form; else a body in pieces, or a codec's */
     bool filtering; /* bytes come from the event reader, not as they came */
     struct sse_reader sse;
     int64_t content_length; /* of the provider's answer, -1 unknown */
@@ -29,6 +53,21 @@ struct relay {
     struct openai_reader *reader; /* for a body in more than one piece */
     enum openai_chunk chunk;      /* of the event at hand */
     uint64_t delta_bytes;         /* text that the events carried */
+
+    /* a codec at work (chunks.c): RELAY_STREAM, RELAY_FOLD, or beside a RELAY_PASS */
+    bool looking; /* beside: what it cannot read passes all the same */
+    bool garbled; /* an event could not be read */
+    const struct chat_codec *from, *to;
+    void *decoder, *encoder;
+    struct framing_reader *frames;
+    struct arena *scratch; /* for one event */
+    struct fold *fold;
+    struct heard heard;
+    struct buffer out;      /* RELAY_STREAM: what the piece at hand came to */
+    struct buffer whole;    /* RELAY_WHOLE, or beside a pass: the body */
+    enum framing framing;   /* of the stream that the client gets; FRAMING_NONE: no stream */
+    struct header *headers; /* for the client, in the arena */
+    size_t n_headers;
 
     /* deliver */
     struct str piece;   /* what the provider's read gave: spans of it may be joined */
@@ -52,6 +91,25 @@ enum sse_verdict sinks_event(struct relay *rl, const struct sse_event *e);
 void sinks_bytes(struct relay *rl, struct str bytes);
 void sinks_flush(struct relay *rl);
 
+/* deliver: sends bytes that are no part of a piece of the provider's, with the same back-pressure.
+ */
+void deliver_send(struct relay *rl, struct str bytes);
+
+/* chunks.c: a codec reads the answer's stream. False: out of room. `to` NULL: nobody is written
+ * to (looking, or folding). */
+bool chunks_begin(struct relay *rl, const struct chat_codec *from, enum framing framing,
+                  const struct chat_codec *to, const struct exchange_context *x);
+/* False: the stream cannot be read on (rl->garbled, or rl->frames->error). */
+bool chunks_feed(struct relay *rl, struct str piece);
+void chunks_finish(struct relay *rl);
+/* Ends what was written by a failure of Weir's own (the stream broke off), by the encoder where it
+ * has a form for that, else in the face's; the bytes stand in rl->out. */
+void chunks_fail(struct relay *rl, const struct error *err);
+/* What a whole answer says of itself. */
+void heard_reply(struct heard *h, const struct chat_reply *reply);
+/* Reads a body collected beside a pass by the codec of its operation. */
+void heard_body(struct relay *rl, enum provider_api api, const struct exchange_context *x);
+
 /* meter: fills the attempt's quantities and what the answer says of itself: the provider's numbers
  * where it gave them, else (for chat, when the answer was no error) an estimate of a token per four
  * bytes.
@@ -59,6 +117,6 @@ void sinks_flush(struct relay *rl);
  * Lines do not overlap, so that prices can be summed over them: TOKEN_IN is without TOKEN_CACHED
  * and AUDIO_IN, TOKEN_OUT without AUDIO_OUT; TOKEN_REASONING alone is a part of TOKEN_OUT, told for
  * information. rl NULL: no answer came. */
-void meter_settle(const struct request *r, const struct relay *rl, struct attempt *t);
+void meter_settle(struct request *r, const struct relay *rl, struct attempt *t);
 
 #endif

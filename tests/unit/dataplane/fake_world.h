@@ -87,6 +87,18 @@ struct str exchange_header(const struct exchange *x, const char *name)
     return STR_NONE;
 }
 
+struct str exchange_peer(const struct exchange *x)
+{
+    (void)x;
+    return STR_LIT("127.0.0.1:4711");
+}
+
+bool exchange_tls(const struct exchange *x)
+{
+    (void)x;
+    return false;
+}
+
 void exchange_on_gone(struct exchange *x, void (*fn)(void *arg), void *arg)
 {
     x->on_gone = fn;
@@ -373,7 +385,7 @@ __attribute__((unused)) static void upstream_end(void)
     world.call.ops->on_end(world.call.arg);
 }
 
-static void upstream_fail(enum error_code code)
+__attribute__((unused)) static void upstream_fail(enum error_code code)
 {
     struct error err = {.code = code, .offset = -1};
     world.call.live = false;

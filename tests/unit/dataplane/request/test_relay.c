@@ -120,18 +120,45 @@ static void json_answer_in_pieces(void **state)
     }
 }
 
+#define OWN_ERROR "{\"error\":{\"message\":\"no\",\"type\":\"x\",\"param\":null,\"code\":null}}"
+
 static void provider_errors_pass(void **state)
 {
     (void)state;
     ask();
-    upstream_head(429, "application/json", 14);
-    upstream_data("{\"error\":\"no\"}");
+    upstream_head(429, "application/json", sizeof(OWN_ERROR) - 1);
+    upstream_data(OWN_ERROR);
     upstream_end();
     assert_int_equal(world.x.status, 429);
-    assert_true(sent_is("{\"error\":\"no\"}"));
+    assert_true(sent_is(OWN_ERROR));
     ended_well_with_one_event();
     assert_true(event_has("\"outcome\":\"provider_error\"") && event_has("\"status\":429"));
     assert_true(event_has("\"quantities\":[]"));
+}
+
+static void other_errors_are_put_into_shape(void **state)
+{
+    (void)state;
+    ask();
+    upstream_head(429, "text/plain", -1);
+    upstream_data("slow ");
+    upstream_data("down");
+    upstream_end();
+    assert_int_equal(world.x.status, 429);
+    assert_true(answer_has("{\"error\":{\"message\":\"slow down\""));
+    assert_true(answer_has("\"provider_error\":\"slow down\""));
+    assert_true(header_sent("content-type: application/json"));
+    assert_false(header_sent("text/plain"));
+    ended_well_with_one_event();
+    assert_true(event_has("\"outcome\":\"provider_error\""));
+    /* one that never comes to its end is Weir's to tell */
+    ask();
+    upstream_head(500, "text/plain", -1);
+    upstream_data("oh");
+    upstream_fail(ERR_UPSTREAM_CLOSED);
+    assert_int_equal(world.x.status, 502);
+    assert_true(answer_has("upstream_closed"));
+    ended_well_with_one_event();
 }
 
 static void our_usage_chunk_is_hidden(void **state)
@@ -413,15 +440,20 @@ static void slow_client_pauses_the_provider(void **state)
     ended_well_with_one_event();
 }
 
+#define RESPONSE_DONE                                                                         \
+    "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":" \
+    "\"r\",\"object\":\"response\",\"model\":\"o1\",\"status\":\"completed\",\"output\":[],"  \
+    "\"usage\":{\"input_tokens\":5,\"output_tokens\":3,\"total_tokens\":8}}}\n\n"
+
 static void native_streams_pass_whole(void **state)
 {
     (void)state;
     world_request("POST", "/openai/responses", DEV "\nContent-Type: application/json",
                   "{\"model\":\"o1\",\"stream\":true}");
     upstream_head(200, "text/event-stream", -1);
-    upstream_data("event: response.created\ndata: {}\n\n" USAGE);
+    upstream_data(RESPONSE_DONE);
     upstream_end();
-    assert_true(sent_is("event: response.created\ndata: {}\n\n" USAGE));
+    assert_true(sent_is(RESPONSE_DONE));
     assert_true(world.x.ended && !world.x.aborted);
     assert_true(event_has("\"endpoint\":\"native\"") && event_has("\"model\":\"o1\"") &&
                 event_has("\"stream\":true"));
@@ -463,6 +495,7 @@ int main(void)
         T(json_answer_passes_unchanged),
         T(json_answer_in_pieces),
         T(provider_errors_pass),
+        T(other_errors_are_put_into_shape),
         T(our_usage_chunk_is_hidden),
         T(asked_usage_chunk_is_shown),
         T(stream_in_any_pieces),

@@ -93,7 +93,7 @@ static inline struct str model_body(unsigned n, unsigned organization, unsigned 
 
 struct provider_spec {
     unsigned n, organization, workspace;
-    const char *name, *kind, *base_url;
+    const char *name, *kind, *base_url, *settings;
     const char *plain;              /* credential in clear */
     const struct uuid *data_key_id; /* else sealed */
     struct str sealed;
@@ -112,6 +112,7 @@ static inline struct str provider_body(struct provider_spec p)
     m.name = (char *)(uintptr_t)p.name;
     m.kind = (char *)(uintptr_t)(p.kind ? p.kind : "openai");
     m.base_url = (char *)(uintptr_t)(p.base_url ? p.base_url : "");
+    m.settings_json = (char *)(uintptr_t)(p.settings ? p.settings : "");
     if (p.plain) {
         c.sealed = (ProtobufCBinaryData){strlen(p.plain), (uint8_t *)(uintptr_t)p.plain};
         m.credential = &c;

@@ -89,22 +89,11 @@ static void test_bad(void **state)
     }
 }
 
-static void test_kinds(void **state)
-{
-    (void)state;
-    struct base_url u;
-    struct error err = ERROR_INIT;
-    assert_true(base_url_split(str_of(provider_kind_base_url(STR_LIT("openai"))), &u, &err));
-    assert_string_equal(provider_kind_base_url(STR_LIT("custom")), "");
-    assert_null(provider_kind_base_url(STR_LIT("OpenAI")));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -315,7 +315,7 @@ static void a_bound_key_stays_bound_on_native_paths(void **state)
     assert_int_equal(world.calls, 1);
     give_up();
     /* what the URL names counts too, beside a body that names what is allowed or without one */
-    static const char *const other[] = {"/openai/deployments/gpt-4o/chat/completions",
+    static const char *const other[] = {"/openai/deployments/gpt-4o/audio/speech",
                                         "/openai/Deployments//gpt-4o/chat",
                                         "/openai/deployments%2fgpt-4o/chat",
                                         "/openai/models/gpt-4o:generateContent",
@@ -328,7 +328,7 @@ static void a_bound_key_stays_bound_on_native_paths(void **state)
         world_request("POST", other[i], BOUND, NULL);
         is_refused(403, "model_not_allowed", true);
     }
-    static const char *const own[] = {"/openai/deployments/gpt-4o-mini/chat/completions",
+    static const char *const own[] = {"/openai/deployments/gpt-4o-mini/audio/speech",
                                       "/openai/models/gpt-4o-mini:generateContent",
                                       "/openai/models/?model=gpt-4o-mini", "/openai/models"};
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
