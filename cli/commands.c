@@ -45,7 +45,7 @@ static const struct option_row key_create_rows[] = {
 static const struct option_row workspace_rows[] = {WORKSPACE(workspace_options)};
 
 static const struct option_row provider_add_rows[] = {
-    {.name = "kind", TEXT(provider_add_options, kind), .help = "the API that it speaks: openai"},
+    {.name = "kind", TEXT(provider_add_options, kind), .help = "what it is, by its name in the table of providers: openai, anthropic, bedrock ..."},
     {.name = "base-url",
      TEXT(provider_add_options, base_url),
      .help = "its address; absent: the kind's own"},
@@ -53,12 +53,43 @@ static const struct option_row provider_add_rows[] = {
      TEXT(provider_add_options, api_key),
      .secret = true,
      .help = "where its key is: env:NAME, file:PATH, or - for standard input"},
+    {.name = "set",
+     TEXT(provider_add_options, set),
+     .help = "what its kind needs: NAME=VALUE, comma-separated; secrets as env:NAME or file:PATH"},
     {.name = "timeout",
      .type = OPTION_DURATION_MS,
      .offset = offsetof(struct provider_add_options, timeout_ms),
      .max = 86400000,
      .help = "for a whole answer; absent: the data plane's default"},
     WORKSPACE(provider_add_options),
+};
+
+static const struct option_row catalogue_list_rows[] = {
+    {.name = "provider",
+     TEXT(catalogue_list_options, provider),
+     .help = "of this provider, by its id in the catalogue"},
+    {.name = "search",
+     TEXT(catalogue_list_options, search),
+     .help = "whose name, title or provider holds this"},
+    {.name = "priced", FLAG(catalogue_list_options, priced), .help = "only those with a price"},
+    {.name = "count",
+     .type = OPTION_U64,
+     .offset = offsetof(struct catalogue_list_options, count),
+     .fallback = "200",
+     .max = 1000000,
+     .help = "how many at most; 0: all"},
+};
+
+#define INSTALLED                                                                          \
+    {                                                                                      \
+        .name = "installed", TEXT(catalogue_update_options, installed),                    \
+        .help = "the catalogue.json of a standalone proxy, instead of the control plane's" \
+    }
+static const struct option_row catalogue_diff_rows[] = {INSTALLED};
+
+static const struct option_row catalogue_update_rows[] = {
+    INSTALLED,
+    {.name = "yes", FLAG(catalogue_update_options, yes), .help = "do not ask"},
 };
 
 static const struct option_row apply_rows[] = {
@@ -161,6 +192,36 @@ const struct command commands[] = {
      OPTIONS(workspace_rows, workspace_options),
      .min_words = 1,
      .max_words = 1},
+    {.words = "catalog list",
+     .arguments = "",
+     .summary = "list models that the catalogue knows, with prices in USD",
+     .run = command_catalogue_list,
+     OPTIONS(catalogue_list_rows, catalogue_list_options)},
+    {.words = "catalog show",
+     .arguments = "PROVIDER/MODEL",
+     .summary = "show one model of the catalogue",
+     .run = command_catalogue_show,
+     PLAIN,
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "catalog diff",
+     .arguments = "FILE",
+     .summary = "show what a newer catalogue file would change",
+     .run = command_catalogue_diff,
+     OPTIONS(catalogue_diff_rows, catalogue_update_options),
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "catalog update",
+     .arguments = "FILE",
+     .summary = "take a newer catalogue file into use",
+     .run = command_catalogue_update,
+     OPTIONS(catalogue_update_rows, catalogue_update_options),
+     .min_words = 1,
+     .max_words = 1,
+     .details = "FILE is a catalogue.json of a newer build of Weir. The difference is shown first; "
+                "entries that\n"
+                "it lacks stay as they are installed. With --installed the file named is replaced, "
+                "in one step."},
     {.words = "apply",
      .arguments = "-f FILE",
      .summary = "make providers, models and keys as a file says",

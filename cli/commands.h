@@ -15,6 +15,10 @@ int command_key_revoke(struct cli *c);
 int command_provider_add(struct cli *c);
 int command_provider_list(struct cli *c);
 int command_provider_test(struct cli *c);
+int command_catalogue_list(struct cli *c);
+int command_catalogue_show(struct cli *c);
+int command_catalogue_diff(struct cli *c);
+int command_catalogue_update(struct cli *c);
 int command_apply(struct cli *c);
 int command_export(struct cli *c);
 int command_logs(struct cli *c);
@@ -42,8 +46,19 @@ struct workspace_options { /* of the lists */
 };
 struct provider_add_options {
     struct cli_options common;
-    char *kind, *base_url, *api_key, *workspace;
+    char *kind, *base_url, *api_key, *set, *workspace;
     uint64_t timeout_ms;
+};
+struct catalogue_list_options {
+    struct cli_options common;
+    char *provider, *search;
+    uint64_t count; /* 0: all */
+    bool priced;
+};
+struct catalogue_update_options { /* of diff too */
+    struct cli_options common;
+    char *installed;
+    bool yes;
 };
 struct apply_options {
     struct cli_options common;

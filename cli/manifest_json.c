@@ -14,6 +14,24 @@ static void put_texts(struct json_writer *w, const char *name, const struct str 
     json_array_end(w);
 }
 
+/* The members of a JSON object, into one that is open. */
+static void put_members(struct json_writer *w, struct str json)
+{
+    struct json_value object, name, value;
+    size_t pos = 0;
+    if (json.len == 0 || !json_validate(json, 0, &object, NULL)) {
+        return;
+    }
+    while (json_next(object, &pos, &name, &value)) {
+        char z[64];
+        struct str text = str_slice(json_text(name), 0, sizeof(z) - 1);
+        memcpy(z, text.ptr, text.len);
+        z[text.len] = '\0';
+        json_name(w, z);
+        json_put_raw(w, value.raw);
+    }
+}
+
 static void put_provider(struct json_writer *w, const struct manifest_provider *p,
                          const struct manifest_extras *e, size_t i)
 {
@@ -23,9 +41,14 @@ static void put_provider(struct json_writer *w, const struct manifest_provider *
     if (p->base_url.len) {
         json_field_str(w, "base_url", p->base_url);
     }
-    if (p->api_key.ptr) {
+    /* with more secrets than the API key it is an object, which holds that too */
+    bool plain = str_eq(p->credential, p->api_key);
+    if (p->api_key.ptr && plain) {
         json_field_str(w, "api_key", p->api_key);
+    } else if (!plain) {
+        put_members(w, p->credential);
     }
+    put_members(w, p->settings_json);
     if (p->timeout_ms) {
         json_field_u64(w, "timeout_ms", p->timeout_ms);
     }
@@ -45,6 +68,9 @@ static void put_model(struct json_writer *w, const struct manifest_model *m,
         json_field_str(w, "provider", m->targets[t].provider);
         json_field_str(w, "model", m->targets[t].model);
         json_field_u64(w, "weight", m->targets[t].weight);
+        if (m->targets[t].endpoint.ptr) {
+            json_field_str(w, "endpoint", m->targets[t].endpoint);
+        }
         json_object_end(w);
     }
     json_array_end(w);

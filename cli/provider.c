@@ -4,6 +4,7 @@
 #include "cli/rows.h"
 #include "common/base/mem.h"
 #include "common/json.h"
+#include "common/rules/provider.h"
 #include "common/rules/secret_ref.h"
 
 #define BODY_MAX (64u << 10)
@@ -40,8 +41,38 @@ static bool read_api_key(struct cli *c, const char *text, struct arena *a, struc
     return ok;
 }
 
-static void put_provider(struct buffer *b, const struct provider_add_options *o, const char *name,
-                         struct str api_key)
+/* "region=eu-west-1,client_secret=env:X" as members of an open object. A secret in clear is refused
+ * without repeating it. */
+static bool put_settings(struct json_writer *w, struct str list, struct arena *a, struct error *err)
+{
+    while (list.len) {
+        struct str item = list, name, text, value;
+        if (!str_cut(list, ',', &item, &list)) {
+            list = STR_NONE;
+        }
+        if (!str_cut(item, '=', &name, &text) || text.len == 0) {
+            return error_set(err, ERR_INVALID_FIELD, "--set takes NAME=VALUE, comma-separated");
+        }
+        const struct provider_setting *s = provider_setting_named(name);
+        if (!s || s->object) {
+            return error_set(err, ERR_INVALID_FIELD, "--set: there is no setting \"%.*s\"",
+                             STR_ARG(str_slice(name, 0, 40)));
+        }
+        if (s->secret && !str_starts(text, STR_LIT("env:")) &&
+            !str_starts(text, STR_LIT("file:"))) {
+            return error_set(err, ERR_INVALID_FIELD, "--set: %s takes env:NAME or file:PATH",
+                             s->name);
+        }
+        if (!text_ref_resolve(text, a, &value, err)) {
+            return false;
+        }
+        json_field_str(w, s->name, value);
+    }
+    return true;
+}
+
+static bool put_provider(struct buffer *b, const struct provider_add_options *o, const char *name,
+                         struct str api_key, struct arena *a, struct error *err)
 {
     struct json_writer w;
     json_writer_init(&w, b);
@@ -60,7 +91,9 @@ static void put_provider(struct buffer *b, const struct provider_add_options *o,
     if (o->workspace) {
         json_field_z(&w, "workspace", o->workspace);
     }
+    bool ok = !o->set || put_settings(&w, str_of(o->set), a, err);
     json_object_end(&w);
+    return ok;
 }
 
 int command_provider_add(struct cli *c)
@@ -72,15 +105,15 @@ int command_provider_add(struct cli *c)
     struct buffer body;
     int exit = CLI_OK;
     if (!o->kind) {
-        return cli_usage(c, "--kind is missing (openai)");
+        return cli_usage(c, "--kind is missing (openai, anthropic, gemini, bedrock ...)");
     }
     struct arena *a = arena_new(0);
     buffer_init(&body, BODY_MAX);
     if (o->api_key && !read_api_key(c, o->api_key, a, &api_key, &exit)) {
         goto out;
     }
-    put_provider(&body, o, c->words[0], api_key);
-    if (!api_call(c, "POST", "/providers", buffer_str(&body), &answer, &err)) {
+    if (!put_provider(&body, o, c->words[0], api_key, a, &err) ||
+        !api_call(c, "POST", "/providers", buffer_str(&body), &answer, &err)) {
         exit = cli_report(c, &err);
     } else if (o->common.json) {
         exit = api_print(c, answer);

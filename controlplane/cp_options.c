@@ -32,6 +32,9 @@ static const struct option_row serve_rows[] = {
      "how browsers reach this instance; https makes cookies Secure"},
     {"web-admin-folder", "WEIR_WEB_ADMIN_FOLDER", OPTION_TEXT, AT(web_admin_folder), NULL, 0, 0,
      false, "built web admin to serve"},
+    {"catalogue", "WEIR_CATALOGUE", OPTION_TEXT, AT(catalogue), NULL, 0, 0, false,
+     "file of the model catalogue; catalogue.json beside the program, or in share/weir, when not "
+     "given"},
     {"key-file", "WEIR_KEY_FILE", OPTION_TEXT, AT(key_file), NULL, 0, 0, false,
      "file of key-encryption keys, one a line, the first seals; mode 0600"},
     {"key", "WEIR_KEY", OPTION_TEXT, AT(key), NULL, 0, 0, true,

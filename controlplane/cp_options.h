@@ -10,7 +10,7 @@
 struct cp_options {
     char *config_file, *database_url;
     char *listen, *tls_listen, *tls_certificate, *tls_key;
-    char *base_path, *public_url, *web_admin_folder;
+    char *base_path, *public_url, *web_admin_folder, *catalogue;
     char *key_file, *key;
     char *enrol_listen, *channel_listen, *channel_advertise;
     char *log_level, *log_format;

@@ -11,6 +11,7 @@
 #include "common/base/buffer.h"
 #include "common/base/mem.h"
 #include "common/log.h"
+#include "common/rules/catalogue.h"
 #include "common/tls.h"
 #include "controlplane/api/api.h"
 #include "controlplane/channel/channel.h"
@@ -31,6 +32,7 @@ struct serve {
     struct db_pool *pool;
     struct schedule *jobs;
     struct channel *channel;
+    struct catalogue *catalogue; /* NULL: none found */
     struct api *api;
     struct http_server *plain, *tls, *enrol;
     char *cert_pem, *key_pem;
@@ -70,6 +72,23 @@ static bool start_channel(struct serve *s, struct error *err)
     return true;
 }
 
+/* A file that is named must be there; without any the API serves, and knows no models. */
+static bool load_catalogue(struct serve *s, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    char path[CATALOGUE_PATH_MAX];
+    s->catalogue = catalogue_load_installed(s->o.catalogue, path, &why);
+    if (!s->catalogue && (is_set(s->o.catalogue) || why.code != ERR_NOT_FOUND)) {
+        *err = why;
+        return false;
+    }
+    if (!s->catalogue) {
+        log_write(LOG_WARN, "catalogue_missing", "no model catalogue: models have no prices",
+                  LOG_Z("error", error_text(&why)));
+    }
+    return true;
+}
+
 static bool start_api(struct serve *s, struct error *err)
 {
     const char *public_url = s->o.public_url;
@@ -77,6 +96,7 @@ static bool start_api(struct serve *s, struct error *err)
         .pool = s->pool,
         .keys = s->keys,
         .channel = s->channel,
+        .catalogue = s->catalogue,
         .base_path = s->o.base_path,
         .public_url = public_url,
         .web_admin_folder = is_set(s->o.web_admin_folder) ? s->o.web_admin_folder : NULL,
@@ -203,7 +223,7 @@ static bool start_listeners(struct serve *s, struct error *err)
 
 static bool start(struct serve *s, struct error *err)
 {
-    if (!load_keys(s, err)) {
+    if (!load_keys(s, err) || !load_catalogue(s, err)) {
         return false;
     }
     s->pool = db_pool_new(s->o.database_url, (unsigned)s->o.database_connections);
@@ -231,6 +251,7 @@ static void stop(struct serve *s)
     schedule_stop(s->jobs);
     db_pool_free(s->pool);
     seal_keys_free(s->keys);
+    catalogue_free(s->catalogue);
     release_pems(&s->cert_pem, &s->key_pem);
     cp_options_release(&s->o);
 }

@@ -46,7 +46,8 @@ struct api *api_new(const struct api_config *c)
     struct api *a = mem_alloc(sizeof *a);
     a->config = *c;
     a->base = normal_base(c->base_path);
-    a->context = (struct api_context){.channel = c->channel, .keys = c->keys, .pool = c->pool};
+    a->context = (struct api_context){
+        .channel = c->channel, .keys = c->keys, .pool = c->pool, .catalogue = c->catalogue};
     a->actors = (struct actor_config){
         .pool = c->pool,
         .base_path = a->base,

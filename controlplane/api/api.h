@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct api;
+struct catalogue;
 struct channel;
 struct db_pool;
 struct http_request;
@@ -18,6 +19,7 @@ struct api_config {
     struct db_pool *pool;
     const struct seal_keys *keys;
     struct channel *channel;
+    const struct catalogue *catalogue; /* the installed one; NULL: none */
     const char *base_path;        /* "/" or "/weir": where the admin API and the web admin stand */
     const char *public_url;       /* how browsers reach this instance, NULL when not told */
     const char *web_admin_folder; /* built web admin, NULL: not served */

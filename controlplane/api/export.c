@@ -2,6 +2,7 @@
  * nothing. */
 #include "controlplane/api/manifest_sections.h"
 
+#include "controlplane/api/provider_settings.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/http/reply.h"
 #include "controlplane/store/models.h"
@@ -44,7 +45,7 @@ static void put_provider(struct json_writer *w, const struct object *p)
     if (p->v[PROVIDER_DISABLED].integer) {
         json_field_bool(w, "disabled", true);
     }
-    put_object(w, "settings", &p->v[PROVIDER_SETTINGS]);
+    provider_settings_show(w, p, true);
 }
 
 static void put_key(struct json_writer *w, const struct object *k)
@@ -77,6 +78,9 @@ static void put_model(struct json_writer *w, const struct object *m,
             json_field_str(w, "model", targets[i].name);
             if (targets[i].weight != 1) {
                 json_field_i64(w, "weight", targets[i].weight);
+            }
+            if (targets[i].endpoint.len) {
+                json_field_str(w, "endpoint", targets[i].endpoint);
             }
             json_object_end(w);
         }

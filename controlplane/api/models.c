@@ -2,6 +2,7 @@
  * knows the model by. */
 #include "controlplane/store/models.h"
 
+#include "common/rules/provider.h"
 #include "controlplane/api/crud.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/http/reply.h"
@@ -11,6 +12,13 @@
 
 #define TARGETS_MAX 50
 #define WEIGHT_MAX 1000000
+
+static const char *check_alias(struct str s)
+{
+    const char *star = memchr(s.ptr, '*', s.len);
+    return star && star != s.ptr + s.len - 1 ? "may have a '*' only at its end"
+                                             : validate_model_name(s);
+}
 
 static const struct field fields[] = {
     {.name = "organization_id", .kind = FIELD_ID, .column = MODEL_ORGANIZATION_ID, .prefix = "org"},
@@ -25,7 +33,7 @@ static const struct field fields[] = {
      .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
      .min = 1,
      .max = 200,
-     .check = validate_model_name},
+     .check = check_alias},
     {.name = "settings",
      .kind = FIELD_OBJECT,
      .column = MODEL_SETTINGS,
@@ -74,10 +82,12 @@ static bool resolve_provider(struct change *ch, const struct body_value *v,
 static bool decode_target(struct change *ch, const struct body_value *v, const struct body_path *at,
                           const struct uuid *workspace, struct model_target *ret, struct error *err)
 {
-    static const char *const names[] = {"provider", "provider_id", "model", "weight", NULL};
-    const struct body_value *model, *weight;
+    static const char *const names[] = {"provider", "provider_id", "model",
+                                        "weight",   "endpoint",    NULL};
+    const struct body_value *model, *weight, *endpoint;
     const char *wrong;
     ret->weight = 1;
+    ret->endpoint = STR_LIT("");
     if (v->type != BODY_OBJECT) {
         return body_refuse(err, at, NULL, "must be an object");
     }
@@ -95,7 +105,34 @@ static bool decode_target(struct change *ch, const struct body_value *v, const s
     if ((wrong = validate_pattern(ret->name)) != NULL) {
         return body_refuse(err, at, "model", "%s", wrong);
     }
+    endpoint = body_get(v, "endpoint");
+    if (endpoint && endpoint->type != BODY_NULL) {
+        if (!body_text(endpoint, 0, 40, at, "endpoint", &ret->endpoint, err)) {
+            return false;
+        }
+        if (ret->endpoint.len && provider_api_named(ret->endpoint) == API_NONE) {
+            return body_refuse(err, at, "endpoint", "is not one that is known: \"%.*s\"",
+                               STR_ARG(ret->endpoint));
+        }
+    }
     return !weight || body_integer(weight, 0, WEIGHT_MAX, at, "weight", &ret->weight, err);
+}
+
+/* A `*` at the end of a name stands for the rest of what a client asks for; a target's model may
+ * repeat it. */
+static bool check_wildcards(struct change *ch, const struct targets *t, struct error *err)
+{
+    const struct object_value *now = &ch->now.v[MODEL_NAME];
+    struct str name = object_is_set(now) ? now->text : ch->before.v[MODEL_NAME].text;
+    struct body_path here = {ch->at, "targets", 0};
+    for (size_t i = 0; !memchr(name.ptr, '*', name.len) && i < t->n; i++) {
+        struct body_path item = {&here, NULL, i};
+        if (memchr(t->list[i].name.ptr, '*', t->list[i].name.len)) {
+            return body_refuse(err, &item, "model",
+                               "may hold a '*' only where the name of the model has one");
+        }
+    }
+    return true;
 }
 
 static bool decode_targets(struct change *ch, const struct body_value *v,
@@ -122,6 +159,9 @@ static bool decode_targets(struct change *ch, const struct body_value *v,
         weights += t->list[i].weight;
     }
     ch->extra = t;
+    if (!check_wildcards(ch, t, err)) {
+        return false;
+    }
     return weights > 0 || body_refuse(err, ch->at, "targets", "must hold a weight above 0");
 }
 
@@ -155,7 +195,8 @@ static bool differs(struct change *ch)
     }
     for (size_t i = 0; i < n; i++) {
         if (!uuid_eq(&before[i].provider, &now->list[i].provider) ||
-            !str_eq(before[i].name, now->list[i].name) || before[i].weight != now->list[i].weight) {
+            !str_eq(before[i].name, now->list[i].name) || before[i].weight != now->list[i].weight ||
+            !str_eq(before[i].endpoint, now->list[i].endpoint)) {
             return true;
         }
     }
@@ -193,6 +234,9 @@ static void show(struct call *c, struct json_writer *w, const struct object *row
             reply_put_id(w, "provider_id", "prov", &t->list[i].provider);
             json_field_str(w, "model", t->list[i].name);
             json_field_i64(w, "weight", t->list[i].weight);
+            if (t->list[i].endpoint.len) {
+                json_field_str(w, "endpoint", t->list[i].endpoint);
+            }
             json_object_end(w);
         }
     }

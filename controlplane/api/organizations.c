@@ -1,6 +1,7 @@
 /* Organizations: made and deleted by the platform's administrators; an owner may rename theirs. */
 #include "controlplane/store/organizations.h"
 
+#include "common/rules/price.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
 #include "controlplane/store/changes.h"
@@ -35,6 +36,33 @@ static bool narrow(struct call *c, struct object_query *q, struct error *err)
     q->n_workspaces = actor_organizations(&c->actor, mine);
     q->shared = false;
     return true;
+}
+
+/* Of the settings those that data planes act on are checked: what a model without a price costs. */
+static bool prepare(struct change *ch, struct error *err)
+{
+    const struct body_value *settings = body_get(ch->body, "settings");
+    const struct body_value *policy = settings ? body_get(settings, "unpriced_models") : NULL;
+    const struct body_value *prices = settings ? body_get(settings, "default_prices") : NULL;
+    struct body_path here = {ch->at, "settings", 0};
+    struct price_list list;
+    struct error why = ERROR_INIT;
+    struct str word = STR_NONE;
+    if (policy &&
+        (!body_text(policy, 1, 20, &here, "unpriced_models", &word, err) ||
+         (!str_eqz(word, "refuse") && !str_eqz(word, "allow") && !str_eqz(word, "default") &&
+          !body_refuse(err, &here, "unpriced_models",
+                       "must be \"refuse\", \"allow\" or \"default\"")))) {
+        return false;
+    }
+    if (prices && (!body_object(prices, 4096, &here, "default_prices", err) ||
+                   (!price_list_parse(prices->text, &list, &why) &&
+                    !body_refuse(err, &here, "default_prices", "%s", error_text(&why))))) {
+        return false;
+    }
+    return prices || !str_eqz(word, "default") ||
+           body_refuse(err, &here, "default_prices",
+                       "is required where unpriced_models is \"default\"");
 }
 
 /* They go with their organization: each is a change like any other. */
@@ -79,5 +107,6 @@ const struct resource organization_resource = {
     .read = PERMISSION_ORGANIZATION_READ,
     .change_kind = CONFIG_ORGANIZATION,
     .narrow = narrow,
+    .prepare = prepare,
     .removing = removing,
 };

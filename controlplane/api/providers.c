@@ -1,11 +1,14 @@
-/* Model providers. The API key is write-only: it is sealed before it is stored, and answers show
- * its mask. */
+/* Model providers. API key and other secrets are write-only: they are sealed before they are
+ * stored, and answers show a mask and their names. */
 #include "controlplane/store/providers.h"
 
 #include "common/base/buffer.h"
 #include "common/crypto.h"
+#include "common/json.h"
 #include "common/rules/apikey.h"
+#include "common/rules/provider.h"
 #include "controlplane/api/crud.h"
+#include "controlplane/api/provider_settings.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/channel/channel.h"
 #include "controlplane/http/reply.h"
@@ -14,12 +17,9 @@
 #include "controlplane/store/changes.h"
 #include "controlplane/store/data_planes.h"
 
-#define API_KEY_MAX 4096
 #define TEST_COMMAND 1u /* proto/control.proto: COMMAND_TEST_PROVIDER */
 #define TEST_TIMEOUT_MS 20000u
 #define TESTS_AT_ONCE 4u /* each may wait for a silent provider for long */
-
-static const char *const kinds[] = {"openai", NULL};
 
 /* In paths of the data plane these words mean something else. */
 static const char *check_provider_name(struct str s)
@@ -32,6 +32,11 @@ static const char *check_provider_name(struct str s)
         }
     }
     return validate_slug(s);
+}
+
+static const char *check_kind(struct str s)
+{
+    return provider_row_named(s) ? NULL : "is not one that is known (GET /provider-kinds)";
 }
 
 static const struct field fields[] = {
@@ -57,7 +62,7 @@ static const struct field fields[] = {
      .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
      .min = 1,
      .max = 50,
-     .words = kinds},
+     .check = check_kind},
     {.name = "base_url",
      .kind = FIELD_TEXT,
      .column = PROVIDER_BASE_URL,
@@ -75,12 +80,25 @@ static const struct field fields[] = {
      .flags = FIELD_WRITE,
      .max = 86400000},
     {.name = "api_key_mask", .kind = FIELD_TEXT, .column = PROVIDER_CREDENTIAL_MASK},
+    {.name = "secrets", .kind = FIELD_TEXTS, .column = PROVIDER_CREDENTIAL_FIELDS},
     {.name = "disabled", .kind = FIELD_BOOL, .column = PROVIDER_DISABLED, .flags = FIELD_WRITE},
     FIELD_OWNED_BY(PROVIDER),
     FIELD_ROW_TIMES(PROVIDER),
 };
 
-static const char *const extras[] = {"workspace_id", "workspace", "api_key", NULL};
+/* Beside these every setting of common/rules/provider.c (a test compares them). */
+static const char *const extras[] = {"workspace_id",      "workspace",
+                                     "api_key",           "region",
+                                     "aws_access_key_id", "aws_secret_access_key",
+                                     "aws_session_token", "project",
+                                     "location",          "access_token",
+                                     "service_account",   "api_version",
+                                     "tenant_id",         "client_id",
+                                     "client_secret",     "authority",
+                                     "account_id",        "organization",
+                                     "dialect",           "auth",
+                                     "headers",           "rename_params",
+                                     "drop_params",       NULL};
 
 static const struct api_context *context(const struct change *ch)
 {
@@ -92,64 +110,77 @@ static const struct uuid *row_id(const struct change *ch)
     return ch->creating ? &ch->now.v[PROVIDER_ID].uuid : &ch->before.v[PROVIDER_ID].uuid;
 }
 
-/* Is this the credential that stands there? Then it is not written again, and apply finds nothing
- * changed. */
-static bool same_credential(const struct change *ch, struct str secret)
+/* The stored credential, opened; "" when there is none, NULL ptr when it cannot be opened. */
+static struct str open_credential(const struct change *ch)
 {
     const struct object_value *v = &ch->before.v[PROVIDER_CREDENTIAL];
-    struct str plain;
+    struct str plain = STR_NONE;
     struct error ignored = ERROR_INIT;
-    if (ch->creating || !object_is_set(v) ||
-        !seal_open(context(ch)->keys, ch->before.v[PROVIDER_CREDENTIAL_KEK].text.ptr, "providers",
-                   row_id(ch), "credential", v->text, ch->call->arena, &plain, &ignored)) {
-        return false;
+    if (ch->creating || !object_is_set(v)) {
+        return STR_LIT("");
     }
-    bool same = plain.len == secret.len && crypto_equal(plain.ptr, secret.ptr, secret.len);
-    explicit_bzero((char *)(uintptr_t)plain.ptr, plain.len);
-    return same;
+    return seal_open(context(ch)->keys, ch->before.v[PROVIDER_CREDENTIAL_KEK].text.ptr, "providers",
+                     row_id(ch), "credential", v->text, ch->call->arena, &plain, &ignored)
+               ? plain
+               : STR_NONE;
 }
 
-static bool seal_credential(struct change *ch, struct str secret, struct error *err)
+static void set_fields(struct change *ch, const struct provider_secrets *s)
+{
+    struct object_value *v = &ch->now.v[PROVIDER_CREDENTIAL_FIELDS];
+    struct str *names = arena_alloc(ch->call->arena, (s->n + 1) * sizeof *names);
+    *v = (struct object_value){.state = OBJECT_SET, .list = names};
+    for (size_t i = 0; names && i < s->n; i++) {
+        names[v->n++] = s->items[i].name;
+    }
+}
+
+static void clear_credential(struct change *ch, const struct provider_secrets *none)
+{
+    object_set_null(&ch->now.v[PROVIDER_CREDENTIAL]);
+    object_set_null(&ch->now.v[PROVIDER_CREDENTIAL_KEK]);
+    object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_MASK], STR_LIT(""));
+    set_fields(ch, none);
+}
+
+/* The mask is the API key's, else that of the first secret. */
+static bool seal_credential(struct change *ch, const struct provider_secrets *s, struct str secret,
+                            struct error *err)
 {
     const struct seal_keys *keys = context(ch)->keys;
     struct arena *a = ch->call->arena;
+    struct str shown = s->items[0].value;
     char mask[32];
-    if (same_credential(ch, secret)) {
-        return true;
+    for (size_t i = 0; i < s->n; i++) {
+        shown = str_eqz(s->items[i].name, "api_key") ? s->items[i].value : shown;
     }
     struct str sealed = seal_close(keys, "providers", row_id(ch), "credential", secret, a);
-    apikey_mask(secret, mask);
+    apikey_mask(shown.ptr[0] == '{' ? STR_LIT("") : shown, mask);
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL], sealed);
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_KEK], str_of(seal_current_id(keys)));
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_MASK], arena_str(a, str_of(mask)));
+    set_fields(ch, s);
     return sealed.ptr || error_set(err, ERR_OVERLOADED, "%s", "");
 }
 
-/* absent: as it was; null: none any more; a text: that. */
-static bool take_api_key(struct change *ch, struct error *err)
+static struct str get_before(void *arg, struct str name)
 {
-    const struct body_value *v = body_get(ch->body, "api_key");
-    struct str secret;
-    const char *wrong;
-    if (!v) {
-        return true;
+    const struct change *ch = arg;
+    struct json_member m = {.name = name};
+    struct str settings = ch->before.v[PROVIDER_SETTINGS].text;
+    if (!json_scan(settings, &m, 1, 0, NULL) || !m.found || m.value.type != JSON_STRING ||
+        m.value.escaped) {
+        return STR_NONE;
     }
-    if (v->type == BODY_NULL) {
-        object_set_null(&ch->now.v[PROVIDER_CREDENTIAL]);
-        object_set_null(&ch->now.v[PROVIDER_CREDENTIAL_KEK]);
-        object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_MASK], STR_LIT(""));
-        return true;
-    }
-    if (!body_text(v, 1, API_KEY_MAX, ch->at, "api_key", &secret, err)) {
-        return false;
-    }
-    if ((wrong = validate_secret(secret)) != NULL) {
-        return body_refuse(err, ch->at, "api_key", "%s", wrong);
-    }
-    return seal_credential(ch, secret, err);
+    return json_text(m.value);
 }
 
-/* "https://host:port" of a URL; "" for the kind's own. */
+static struct str get_now(void *arg, struct str name)
+{
+    return provider_settings_get(arg, name);
+}
+
+/* "https://host:port" of a URL; "" for none. */
 static struct str server_of(struct str url)
 {
     const char *host = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
@@ -158,29 +189,88 @@ static struct str server_of(struct str url)
     return str_slice(url, 0, slash ? (size_t)(slash - url.ptr) : url.len);
 }
 
-/* A stored credential goes only where somebody who knew it sent it: else whoever may edit a
- * provider could have its secret delivered to a server of theirs. */
-static bool check_server(struct change *ch, struct error *err)
+/* Where a provider's requests go, by its base URL or its kind's with the settings in it. */
+static struct str server_by(const struct change *ch, struct str kind, struct str url,
+                            provider_get_fn get)
 {
-    const struct object_value *url = &ch->now.v[PROVIDER_BASE_URL],
-                              *kind = &ch->now.v[PROVIDER_KIND];
-    if (ch->creating || !object_is_set(&ch->before.v[PROVIDER_CREDENTIAL]) ||
-        body_get(ch->body, "api_key")) {
+    const struct provider_row *row = provider_row_named(kind);
+    struct str missing;
+    url = url.len == 0 && row ? str_of(row->base_url) : url;
+    return server_of(provider_fill(ch->call->arena, url, STR_NONE, STR_NONE, get,
+                                   (void *)(uintptr_t)ch, &missing));
+}
+
+/* Does the change send the credential elsewhere? To another server, or (for tokens bought with it)
+ * another authority. */
+static bool moves(const struct change *ch)
+{
+    const struct object *was = &ch->before, *now = &ch->now;
+    const struct object_value *url = &now->v[PROVIDER_BASE_URL], *kind = &now->v[PROVIDER_KIND];
+    struct str old_kind = was->v[PROVIDER_KIND].text, old_url = was->v[PROVIDER_BASE_URL].text;
+    struct str new_kind = object_is_set(kind) ? kind->text : old_kind;
+    struct str new_url = url->state != OBJECT_UNSET ? url->text : old_url;
+    static const struct str authority = STR_LIT("authority");
+    return !str_eq(old_kind, new_kind) ||
+           !str_eq_nocase(server_by(ch, old_kind, old_url, get_before),
+                          server_by(ch, new_kind, new_url, get_now)) ||
+           !str_eq(get_before((void *)(uintptr_t)ch, authority),
+                   get_now((void *)(uintptr_t)ch, authority));
+}
+
+/* Absent: as it was; null: none any more; a text: that.
+ *
+ * A stored secret goes only where somebody who knew it sent it: else whoever may edit a provider
+ * could have it delivered to a server of theirs. So a move keeps none of them. */
+static bool take_secrets(struct change *ch, struct error *err)
+{
+    struct provider_secrets secrets = {.n = 0};
+    struct str stored = open_credential(ch), text;
+    bool given, moved = !ch->creating && moves(ch);
+    if (stored.ptr && !moved) {
+        provider_secrets_read(stored, ch->call->arena, &secrets);
+    }
+    if (!provider_secrets_take(ch, &secrets, &given, err)) {
+        return false;
+    }
+    bool had = !ch->creating && object_is_set(&ch->before.v[PROVIDER_CREDENTIAL]);
+    if (moved && had && !given) {
+        return body_refuse(err, ch->at, "api_key",
+                           "must be given again (or null) when the provider moves to another "
+                           "server");
+    }
+    if (!given) {
         return true;
     }
-    bool moved =
-        (object_is_set(url) &&
-         !str_eq_nocase(server_of(url->text), server_of(ch->before.v[PROVIDER_BASE_URL].text))) ||
-        (object_is_set(kind) && !str_eq(kind->text, ch->before.v[PROVIDER_KIND].text));
-    return !moved || body_refuse(err, ch->at, "api_key",
-                                 "must be given again (or null) when the provider moves to another "
-                                 "server");
+    if (!stored.ptr && !moved && secrets.n == 0 && !body_get(ch->body, "api_key")) {
+        return body_refuse(err, ch->at, "api_key",
+                           "must be given again: the stored credential cannot be opened here");
+    }
+    text = provider_secrets_text(&secrets, ch->call->arena);
+    if (secrets.n == 0) {
+        clear_credential(ch, &secrets);
+        return true;
+    }
+    if (!text.ptr) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    /* the credential that stands there is not written again: apply finds nothing changed */
+    bool same =
+        stored.len && stored.len == text.len && crypto_equal(stored.ptr, text.ptr, text.len);
+    return same || seal_credential(ch, &secrets, text, err);
 }
 
 static bool prepare(struct change *ch, struct error *err)
 {
-    return resource_place(ch, PROVIDER_WORKSPACE_ID, false, err) && check_server(ch, err) &&
-           take_api_key(ch, err);
+    return resource_place(ch, PROVIDER_WORKSPACE_ID, false, err) &&
+           provider_settings_take(ch, err) && take_secrets(ch, err) &&
+           provider_settings_check(ch, err);
+}
+
+static void show(struct call *c, struct json_writer *w, const struct object *row, void *loaded)
+{
+    (void)c;
+    (void)loaded;
+    provider_settings_show(w, row, false);
 }
 
 static bool removing(struct change *ch, struct error *err)
@@ -205,6 +295,7 @@ const struct resource provider_resource = {
     .shared = true,
     .prepare = prepare,
     .removing = removing,
+    .show = show,
 };
 
 /* Opens and ends a transaction of its own: waiting for a data plane must not hold one. */

@@ -6,6 +6,7 @@
 
 #include "controlplane/api/resource.h"
 
+struct catalogue;
 struct channel;
 
 /* What handlers find in call->context. */
@@ -13,18 +14,20 @@ struct api_context {
     struct channel *channel;
     const struct seal_keys *keys;
     struct db_pool *pool;
-    atomic_uint provider_tests; /* that run now */
+    const struct catalogue *catalogue; /* the installed one; NULL: none */
+    atomic_uint provider_tests;        /* that run now */
 };
 
 extern const struct resource organization_resource, workspace_resource, user_resource,
     membership_resource, key_resource, provider_resource, model_resource, group_resource,
-    token_resource;
+    token_resource, catalogue_override_resource;
 
 bool session_create_call(struct call *c, struct error *err);
 bool session_get_call(struct call *c, struct error *err);
 bool session_delete_call(struct call *c, struct error *err);
 bool session_password_call(struct call *c, struct error *err);
 bool key_revoke_call(struct call *c, struct error *err);
+bool provider_kinds_call(struct call *c, struct error *err);
 bool provider_test_call(struct call *c, struct error *err);
 bool token_revoke_call(struct call *c, struct error *err);
 bool data_plane_list_call(struct call *c, struct error *err);
@@ -38,6 +41,10 @@ bool audit_list_call(struct call *c, struct error *err);
 bool status_call(struct call *c, struct error *err);
 bool apply_call(struct call *c, struct error *err);
 bool export_call(struct call *c, struct error *err);
+bool catalogue_list_call(struct call *c, struct error *err);
+bool catalogue_get_call(struct call *c, struct error *err);
+bool catalogue_providers_call(struct call *c, struct error *err);
+bool catalogue_update_call(struct call *c, struct error *err);
 bool openapi_call(struct call *c, struct error *err);
 
 /* A query parameter that is a time; absent: *ret_ms is left alone. */

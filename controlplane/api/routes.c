@@ -60,8 +60,15 @@ const struct route api_routes[] = {
     ROW("POST", "/keys/{id}/revoke", KEY_WRITE, key_revoke_call, ROUTE_TENANT | ACTION_FLAGS, "key", NULL),
 
     CRUD("/providers", "prov", &provider_resource, PROVIDER_READ, PROVIDER_WRITE, ROUTE_TENANT),
+    ROW("GET", "/provider-kinds", SIGNED_IN, provider_kinds_call, ROUTE_NO_TX, NULL, NULL),
     ROW("POST", "/providers/{id}/test", PROVIDER_TEST, provider_test_call, ROUTE_TENANT | ROUTE_NO_TX, "prov", NULL),
     CRUD("/models", "mdl", &model_resource, MODEL_READ, MODEL_WRITE, ROUTE_TENANT),
+
+    ROW("GET", "/catalogue", MODEL_READ, catalogue_list_call, ROUTE_ANY_TENANT, NULL, NULL),
+    ROW("GET", "/catalogue/providers", MODEL_READ, catalogue_providers_call, ROUTE_ANY_TENANT, NULL, NULL),
+    ROW("POST", "/catalogue/update", CATALOGUE_MANAGE, catalogue_update_call, ROUTE_BODY | ROUTE_BODY_RAW, NULL, NULL),
+    ROW("GET", "/catalogue/{id}", MODEL_READ, catalogue_get_call, ROUTE_ANY_TENANT, "cat", NULL),
+    CRUD("/catalogue-overrides", "cato", &catalogue_override_resource, MODEL_READ, CATALOGUE_WRITE, ROUTE_TENANT),
 
     CRUD("/data-plane-groups", "grp", &group_resource, PLANE_WRITE, PLANE_WRITE, 0),
     ROW("GET", "/data-planes", PLANE_READ, data_plane_list_call, NARROWED, NULL, NULL),

@@ -246,7 +246,7 @@ static bool read_body(struct call *c, struct error *err)
     if (!type.ptr || !str_eq_nocase(str_trim(type), STR_LIT("application/json"))) {
         return error_set(err, ERR_UNSUPPORTED_MEDIA, "content-type must be application/json");
     }
-    return body_parse(text, c->arena, &c->body, err);
+    return (c->route->flags & ROUTE_BODY_RAW) || body_parse(text, c->arena, &c->body, err);
 }
 
 static bool read_if_match(struct call *c, struct error *err)

@@ -22,6 +22,7 @@ enum route_flag {
     ROUTE_IF_MATCH = 1 << 7, /* If-Match is honoured */
     ROUTE_IF_MATCH_NEEDED = 1 << 8,
     ROUTE_IDEMPOTENT = 1 << 9, /* Idempotency-Key is honoured */
+    ROUTE_BODY_RAW = 1 << 10,  /* with ROUTE_BODY: the handler reads http_body by itself */
 };
 
 struct call;

@@ -37,6 +37,8 @@ static const struct permission_row {
     [PERMISSION_PROVIDER_TEST] = {"provider.test", OWN | ADM | WAD | WMA},
     [PERMISSION_MODEL_READ] = {"model.read", OWN | ADM | AUD | WS_ALL},
     [PERMISSION_MODEL_WRITE] = {"model.write", OWN | ADM | WAD | WMA},
+    [PERMISSION_CATALOGUE_WRITE] = {"catalogue.write", OWN | ADM},
+    [PERMISSION_CATALOGUE_MANAGE] = {"catalogue.manage", 0},
     [PERMISSION_TOKEN_READ] = {"token.read", OWN | ADM | AUD},
     [PERMISSION_TOKEN_WRITE] = {"token.write", OWN | ADM},
     [PERMISSION_PLANE_READ] = {"data_plane.read", ORG_ALL | WS_ALL},

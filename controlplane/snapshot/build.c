@@ -75,6 +75,7 @@ static struct entity *build_simple(const struct config_row *row, struct arena *a
         Weir__Organization m = WEIR__ORGANIZATION__INIT;
         m.id = id_bytes(&row->id);
         m.name = text(row->name);
+        m.settings_json = text(row->settings_json);
         return pack(row, &m.base, a);
     }
     Weir__Workspace m = WEIR__WORKSPACE__INIT;
@@ -148,6 +149,7 @@ static struct entity *build_model(const struct config_row *row, struct arena *a)
         weir__target__init(&t[i]);
         t[i].provider_id = id_bytes(&row->targets[i].provider_id);
         t[i].model = text(row->targets[i].model);
+        t[i].endpoint = text(row->targets[i].endpoint);
         t[i].weight = row->targets[i].weight;
         list[i] = &t[i];
     }
@@ -158,6 +160,17 @@ static struct entity *build_model(const struct config_row *row, struct arena *a)
     m.settings_json = text(row->settings_json);
     m.n_targets = row->n_targets;
     m.targets = list;
+    return pack(row, &m.base, a);
+}
+
+static struct entity *build_catalogue(const struct config_row *row, struct arena *a)
+{
+    Weir__CatalogueModel m = WEIR__CATALOGUE_MODEL__INIT;
+    m.id = id_bytes(&row->id);
+    m.organization_id = id_bytes(&row->organization_id);
+    m.provider = text(row->provider_kind);
+    m.model = text(row->name);
+    m.entry_json = text(row->settings_json);
     return pack(row, &m.base, a);
 }
 
@@ -179,6 +192,9 @@ struct entity *build_entity(const struct config_row *row, struct str credential,
         break;
     case CONFIG_MODEL:
         e = build_model(row, a);
+        break;
+    case CONFIG_CATALOGUE:
+        e = build_catalogue(row, a);
         break;
     default:
         break;

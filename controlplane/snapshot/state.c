@@ -13,8 +13,8 @@ static struct str key_of(const struct entity *e)
 
 bool group_sees(const struct group *g, const struct entity *e)
 {
-    if (g->serves_all) {
-        return true;
+    if (g->serves_all || uuid_is_nil(&e->organization_id)) {
+        return true; /* what belongs to no organization is everybody's: the catalogue */
     }
     for (size_t i = 0; i < g->n_serves; i++) {
         const struct group_serves *x = &g->serves[i];

@@ -2,7 +2,7 @@
 #include "controlplane/store/changes.h"
 
 /* Both forms of reading share their columns; $1 is the id to start behind or an array of ids. */
-#define ORGANIZATION_COLUMNS "SELECT id, id, NULL, name FROM organizations"
+#define ORGANIZATION_COLUMNS "SELECT id, id, NULL, name, settings::text FROM organizations"
 #define WORKSPACE_COLUMNS "SELECT id, organization_id, id, name FROM workspaces"
 #define KEY_COLUMNS                                                                             \
     "SELECT id, organization_id, workspace_id, name, user_id, secret_hash, models, providers, " \
@@ -11,6 +11,8 @@
     "SELECT id, organization_id, workspace_id, name, kind, base_url, settings::text, timeout_ms, " \
     "credential, credential_kek, disabled FROM providers"
 #define MODEL_COLUMNS "SELECT id, organization_id, workspace_id, name, settings::text FROM models"
+#define CATALOGUE_COLUMNS \
+    "SELECT id, organization_id, NULL, model, entry::text, provider FROM catalogue_models"
 #define PAGE " id > $1 ORDER BY id LIMIT $2"
 #define NAMED " id = ANY (($1::text[])::uuid[]) ORDER BY id"
 
@@ -24,6 +26,7 @@ static const struct {
                     KEY_COLUMNS " WHERE revoked_at IS NULL AND" NAMED},
     [CONFIG_PROVIDER] = {PROVIDER_COLUMNS " WHERE" PAGE, PROVIDER_COLUMNS " WHERE" NAMED},
     [CONFIG_MODEL] = {MODEL_COLUMNS " WHERE" PAGE, MODEL_COLUMNS " WHERE" NAMED},
+    [CONFIG_CATALOGUE] = {CATALOGUE_COLUMNS " WHERE" PAGE, CATALOGUE_COLUMNS " WHERE" NAMED},
 };
 
 bool changes_version(struct tx *t, uint64_t *ret_version, uint64_t *ret_horizon, struct error *err)
@@ -108,8 +111,11 @@ static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct ar
         ret->credential = db_is_null(r, i, 8) ? STR_NONE : db_bytes(r, i, 8, a);
         ret->credential_kek = copy(r, i, 9, a);
         ret->disabled = db_bool(r, i, 10);
-    } else if (kind == CONFIG_MODEL) {
+    } else if (kind == CONFIG_MODEL || kind == CONFIG_ORGANIZATION) {
         ret->settings_json = copy(r, i, 4, a);
+    } else if (kind == CONFIG_CATALOGUE) {
+        ret->settings_json = copy(r, i, 4, a);
+        ret->provider_kind = copy(r, i, 5, a);
     }
 }
 
@@ -131,7 +137,7 @@ static bool read_targets(struct tx *t, struct config_row *rows, size_t n, struct
         ids[i] = (struct str){text + i * 37, 36};
     }
     if (!tx_exec(t, &r, err,
-                 "SELECT model_id, provider_id, model, weight FROM model_targets "
+                 "SELECT model_id, provider_id, model, weight, endpoint FROM model_targets "
                  "WHERE model_id = ANY (($1::text[])::uuid[]) ORDER BY model_id, position",
                  DB_TEXTS(ids, n))) {
         return false;
@@ -149,6 +155,7 @@ static bool read_targets(struct tx *t, struct config_row *rows, size_t n, struct
                 .provider_id = db_uuid(r, at, 1),
                 .model = copy(r, at, 2, a),
                 .weight = (uint32_t)db_i64(r, at, 3),
+                .endpoint = copy(r, at, 4, a),
             };
             rows[i].n_targets++;
         }

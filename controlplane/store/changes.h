@@ -13,12 +13,13 @@ enum config_kind {
     CONFIG_KEY,
     CONFIG_PROVIDER,
     CONFIG_MODEL,
+    CONFIG_CATALOGUE,
     CONFIG_KIND_END
 };
 
 struct config_target {
     struct uuid provider_id;
-    struct str model;
+    struct str model, endpoint;
     uint32_t weight;
 };
 
@@ -31,10 +32,11 @@ struct config_row {
     const struct str *models, *providers;
     size_t n_models, n_providers;
     uint64_t expires_at_ms;
-    struct str provider_kind, base_url; /* provider */
+    struct str provider_kind, base_url; /* provider; catalogue: the provider's id, and `name` the
+                                           model's */
     struct str credential, credential_kek;
     uint64_t timeout_ms;
-    struct str settings_json;            /* provider, model */
+    struct str settings_json;            /* organization, provider, model; catalogue: the entry */
     const struct config_target *targets; /* model, in order */
     size_t n_targets;
     bool disabled;

@@ -32,7 +32,8 @@ bool model_targets(struct tx *t, const struct uuid *models, size_t n_models, str
     struct str *ids = object_id_texts(models, n_models, a);
     if (!tx_exec(
             t, &rows, err,
-            "SELECT g.model_id, g.provider_id, p.name, g.model, g.weight FROM model_targets g "
+            "SELECT g.model_id, g.provider_id, p.name, g.model, g.weight, g.endpoint FROM "
+            "model_targets g "
             "JOIN providers p ON p.id = g.provider_id WHERE g.model_id = ANY($1::text[]::uuid[]) "
             "ORDER BY g.model_id, g.position",
             DB_TEXTS(ids, n_models))) {
@@ -46,6 +47,7 @@ bool model_targets(struct tx *t, const struct uuid *models, size_t n_models, str
         list[i].provider_name = arena_str(a, db_text(rows, i, 2));
         list[i].name = arena_str(a, db_text(rows, i, 3));
         list[i].weight = db_i64(rows, i, 4);
+        list[i].endpoint = arena_str(a, db_text(rows, i, 5));
     }
     db_rows_free(rows);
     *ret = list;
@@ -62,11 +64,11 @@ bool model_set_targets(struct tx *t, const struct uuid *organization, const stru
     for (size_t i = 0; i < n; i++) {
         if (!tx_exec(t, NULL, err,
                      "INSERT INTO model_targets (organization_id, model_id, position, provider_id, "
-                     "model, weight) "
-                     "VALUES ($1, $2, $3::integer, $4, $5, $6::integer)",
+                     "model, weight, endpoint) "
+                     "VALUES ($1, $2, $3::integer, $4, $5, $6::integer, $7)",
                      DB_UUID(organization), DB_UUID(model), DB_I64(i),
                      DB_UUID(&targets[i].provider), DB_STR(targets[i].name),
-                     DB_I64(targets[i].weight))) {
+                     DB_I64(targets[i].weight), DB_STR(targets[i].endpoint))) {
             return false;
         }
     }

@@ -24,6 +24,7 @@ struct model_target {
     struct str provider_name; /* filled by model_targets */
     struct str name;          /* as the provider knows it */
     int64_t weight;
+    struct str endpoint; /* "": the provider's own choice */
 };
 
 /* Targets of all these models, ordered by model and position. */

@@ -185,8 +185,9 @@ static void completion_knows_every_first_word_once(void **state)
     struct ran r = run_cli(NULL, "completion", "bash", NULL);
     char *last = strstr(r.out, "    *) words='");
     assert_non_null(last);
-    assert_non_null(strstr(last, " login logout key provider apply export logs status data-plane "
-                                 "version help completion --url"));
+    assert_non_null(strstr(last,
+                           " login logout key provider catalog apply export logs status data-plane "
+                           "version help completion --url"));
     assert_non_null(strstr(r.out, "\"key \"*) words=' create list revoke'"));
     ran_release(&r);
 }

@@ -7,7 +7,7 @@ import type { paths } from './schema';
 
 const TIMEOUT_MS = 20_000;
 
-type Method = 'get' | 'post' | 'delete';
+type Method = 'get' | 'post' | 'patch' | 'delete';
 /* Paths that know the method. */
 type PathOf<M extends Method> = { [P in keyof paths]: paths[P] extends { [K in M]: unknown } ? P : never }[keyof paths] & string;
 
@@ -17,6 +17,7 @@ export interface CallOptions<Body = unknown> {
   params?: Record<string, string>; // of "{id}" in the path
   query?: Record<string, string | number | boolean | undefined>;
   body?: Body;
+  ifMatch?: string; // the ETag of what is changed, or *
   signal?: AbortSignal;
 }
 
@@ -40,6 +41,7 @@ async function send(method: Method, path: string, options: CallOptions): Promise
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'get') headers['x-weir-csrf'] = caller.csrfToken;
   if (options.body !== undefined) headers['content-type'] = 'application/json';
+  if (options.ifMatch) headers['if-match'] = options.ifMatch;
   if (caller.organization) headers['x-weir-organization'] = caller.organization;
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {
@@ -77,5 +79,6 @@ async function call<T>(method: Method, path: string, parse: Parser<T>, options: 
 export const api = {
   get: <T>(path: PathOf<'get'>, parse: Parser<T>, options: CallOptions<undefined> = {}) => call('get', path, parse, options),
   post: <T, P extends PathOf<'post'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'post'>> = {}) => call('post', path, parse, options),
+  patch: <T, P extends PathOf<'patch'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'patch'>> = {}) => call('patch', path, parse, options),
   delete: <T>(path: PathOf<'delete'>, parse: Parser<T>, options: CallOptions<undefined> = {}) => call('delete', path, parse, options),
 };

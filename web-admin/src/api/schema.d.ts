@@ -296,6 +296,23 @@ export interface paths {
         patch: operations["updateProvider"];
         trace?: never;
     };
+    "/provider-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a provider's kind may be, and what each needs */
+        get: operations["listProviderKinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/providers/{id}/test": {
         parameters: {
             query?: never;
@@ -348,6 +365,111 @@ export interface paths {
         head?: never;
         /** Change fields; absent ones stay as they are */
         patch: operations["updateModel"];
+        trace?: never;
+    };
+    "/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List models of the catalogue: the installed file, updates, the organization's overrides */
+        get: operations["listCatalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Providers of the catalogue and how many models each has */
+        get: operations["listCatalogueProviders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a newer catalogue file into use, for all organizations; dry_run only tells what would change */
+        post: operations["updateCatalogue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getCatalogueModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue-overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the organization's overrides */
+        get: operations["listCatalogueOverrides"];
+        put?: never;
+        /** Make one */
+        post: operations["createCatalogueOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue-overrides/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getCatalogueOverride"];
+        put?: never;
+        post?: never;
+        /** Delete: the catalogue's own entry holds again */
+        delete: operations["deleteCatalogueOverride"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateCatalogueOverride"];
         trace?: never;
     };
     "/data-plane-groups": {
@@ -757,8 +879,8 @@ export interface components {
             /** @description id (ws_...) */
             workspace_id: string | null;
             name: string;
-            /** @enum {string} */
-            kind: "openai";
+            /** @description the name of a row of GET /provider-kinds */
+            kind: string;
             base_url: string;
             settings: {
                 [key: string]: unknown;
@@ -766,6 +888,42 @@ export interface components {
             timeout_ms: number;
             /** @description empty: no credential is stored */
             api_key_mask: string;
+            /** @description names of the secrets that are stored: api_key, client_secret ... */
+            secrets: string[];
+            /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
+            region?: string;
+            /** @description AWS access key id (bedrock, sagemaker) */
+            aws_access_key_id?: string;
+            /** @description Google Cloud project (vertex) */
+            project?: string;
+            /** @description Google Cloud location (vertex); default: global */
+            location?: string;
+            /** @description Azure's api-version; a date picks the deployment paths, none (or v1) /openai/v1 */
+            api_version?: string;
+            /** @description Entra tenant (azure-openai, azure-ai) */
+            tenant_id?: string;
+            /** @description Entra application (azure-openai, azure-ai) */
+            client_id?: string;
+            /** @description Entra authority, where it is not the public cloud's */
+            authority?: string;
+            /** @description account in the base URL (cloudflare, snowflake, predibase) */
+            account_id?: string;
+            /** @description OpenAI-Organization header (openai) */
+            organization?: string;
+            /** @description operations that a custom provider speaks, blank-separated: chat, responses, messages, generate, converse ... */
+            dialect?: string;
+            /** @description custom: bearer, none, header:NAME or query:NAME */
+            auth?: string;
+            /** @description header fields that every request gets */
+            headers?: {
+                [key: string]: string;
+            };
+            /** @description members of OpenAI's chat body to rename */
+            rename_params?: {
+                [key: string]: string;
+            };
+            /** @description members of OpenAI's chat body to leave out */
+            drop_params?: string[];
             disabled: boolean;
             /**
              * @description what a file owns is changed by apply only
@@ -779,15 +937,38 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
+        ProviderKind: {
+            kind: string;
+            title: string;
+            aliases: string[];
+            /** @description empty: must be given */
+            base_url: string;
+            needs_base_url: boolean;
+            /** @enum {string} */
+            auth: "bearer" | "header" | "query" | "sigv4" | "google" | "azure" | "none";
+            /** @description what a target's endpoint may name */
+            endpoints: string[];
+            settings: {
+                name: string;
+                about: string;
+                secret: boolean;
+                /** @enum {string} */
+                type: "text" | "object" | "array";
+                default: string | null;
+            }[];
+            docs: string;
+        };
         Target: {
             /** @description name or id */
             provider?: string;
             /** @description id (prov_...) */
             provider_id?: string;
-            /** @description as the provider names it */
+            /** @description as the provider names it; '*' behind a model whose name ends in '*': what that stood for */
             model: string;
             /** @default 1 */
             weight: number;
+            /** @description which of the provider's operations to speak (GET /provider-kinds: endpoints); absent: the one nearest to the client's */
+            endpoint?: string | null;
         };
         Model: {
             /** @description id (mdl_...) */
@@ -812,6 +993,121 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description pico-USD per unit; tiers by the length of the prompt in tokens: above which, and the price that then holds for the whole request */
+        Price: number | {
+            price: number;
+            tiers?: {
+                above: number;
+                price: number;
+            }[];
+        };
+        /** @description pico-USD (10^-12 USD) per unit: 2500000 is 2.5 USD per million */
+        Prices: {
+            [key: string]: components["schemas"]["Price"];
+        };
+        CatalogueModel: {
+            /** @description id (cat_...), made of provider and model */
+            id: string;
+            provider: string;
+            model: string;
+            title: string;
+            /** @description tokens */
+            context: number | null;
+            max_output: number | null;
+            capabilities: ("tools" | "json_schema" | "reason" | "stream" | "cache" | "search")[];
+            input: ("text" | "image" | "audio" | "video" | "document")[];
+            output: ("text" | "image" | "audio" | "embedding" | "video")[];
+            deprecated: boolean;
+            deprecated_on: string | null;
+            price: components["schemas"]["Prices"] | null;
+            /** @description packages that it comes from */
+            source: string;
+            /** @description differs from the installed file, by an update */
+            updated: boolean;
+            /** @description the organization's override (cato_...) */
+            override_id: string | null;
+        };
+        /** @description what replaces the catalogue's: price as a whole, the others one by one */
+        CatalogueEntry: {
+            title?: string;
+            context?: number | null;
+            max_output?: number | null;
+            capabilities?: ("tools" | "json_schema" | "reason" | "stream" | "cache" | "search")[];
+            input?: ("text" | "image" | "audio" | "video" | "document")[];
+            output?: ("text" | "image" | "audio" | "embedding" | "video")[];
+            price?: components["schemas"]["Prices"] | null;
+            deprecated?: string | null;
+        };
+        CatalogueOverride: {
+            /** @description id (cato_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            provider: string;
+            model: string;
+            entry: components["schemas"]["CatalogueEntry"];
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        CatalogueOverrideCreate: {
+            provider: string;
+            model: string;
+            entry: components["schemas"]["CatalogueEntry"];
+        };
+        CatalogueOverrideUpdate: {
+            entry?: components["schemas"]["CatalogueEntry"];
+        };
+        /** @description catalogue.json, as a build of Weir makes it */
+        CatalogueFile: {
+            /** @constant */
+            format: 1;
+            version: string;
+            models: Record<string, never>[];
+        } & {
+            [key: string]: unknown;
+        };
+        CatalogueDiff: {
+            dry_run: boolean;
+            version: string;
+            added: {
+                provider: string;
+                model: string;
+                price: components["schemas"]["Prices"] | null;
+            }[];
+            /** @description not in the file: installed entries stay */
+            removed: {
+                provider: string;
+                model: string;
+                price: components["schemas"]["Prices"] | null;
+            }[];
+            changed: {
+                provider: string;
+                model: string;
+                prices: {
+                    unit: string;
+                    old: components["schemas"]["Price"] | null;
+                    new: components["schemas"]["Price"] | null;
+                }[];
+                fields: string[];
+            }[];
+            counts: {
+                added: number;
+                removed: number;
+                changed: number;
+                unchanged: number;
+            };
+            rows_written: number;
+            rows_removed: number;
         };
         Serves: {
             /** @description id (org_...) */
@@ -849,8 +1145,9 @@ export interface components {
             current_version: number;
             behind: number;
             refused_version: number | null;
+            /** @description told to platform administrators only: it may quote any tenant's names */
             refused_reason: string | null;
-            /** @description what the proxy last said of itself */
+            /** @description what the proxy last said of itself; empty for others than platform administrators, since it counts all tenants' requests */
             reported: {
                 [key: string]: unknown;
             };
@@ -1148,32 +1445,122 @@ export interface components {
             /** @description a name, in place of workspace_id; default: the only one */
             workspace?: string;
             name: string;
-            /** @enum {string} */
-            kind: "openai";
+            /** @description a row of GET /provider-kinds, by name or alias; shown by name */
+            kind: string;
             /** @description empty: the kind's own */
             base_url?: string;
+            /** @description further settings; those below stand in it too */
             settings?: {
                 [key: string]: unknown;
             };
             /** @description 0: the data plane's default */
             timeout_ms?: number;
-            /** @description write-only; absent: as it was, null: none */
+            /** @description write-only; absent: as it was (not allowed when the provider moves to another server), null: none */
             api_key?: string | null;
+            /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
+            region?: string | null;
+            /** @description AWS access key id (bedrock, sagemaker) */
+            aws_access_key_id?: string | null;
+            /** @description Google Cloud project (vertex) */
+            project?: string | null;
+            /** @description Google Cloud location (vertex); default: global */
+            location?: string | null;
+            /** @description Azure's api-version; a date picks the deployment paths, none (or v1) /openai/v1 */
+            api_version?: string | null;
+            /** @description Entra tenant (azure-openai, azure-ai) */
+            tenant_id?: string | null;
+            /** @description Entra application (azure-openai, azure-ai) */
+            client_id?: string | null;
+            /** @description Entra authority, where it is not the public cloud's */
+            authority?: string | null;
+            /** @description account in the base URL (cloudflare, snowflake, predibase) */
+            account_id?: string | null;
+            /** @description OpenAI-Organization header (openai) */
+            organization?: string | null;
+            /** @description operations that a custom provider speaks, blank-separated: chat, responses, messages, generate, converse ... */
+            dialect?: string | null;
+            /** @description custom: bearer, none, header:NAME or query:NAME */
+            auth?: string | null;
+            /** @description write-only; AWS secret access key */
+            aws_secret_access_key?: string | null;
+            /** @description write-only; AWS session token */
+            aws_session_token?: string | null;
+            /** @description write-only; OAuth access token, used as it is (vertex, azure-openai, azure-ai) */
+            access_token?: string | null;
+            /** @description write-only; Entra client secret */
+            client_secret?: string | null;
+            /** @description write-only; JSON of a Google service account's key file, as a text or as it is (vertex) */
+            service_account?: string | Record<string, never> | null;
+            /** @description header fields that every request gets */
+            headers?: {
+                [key: string]: string;
+            } | null;
+            /** @description members of OpenAI's chat body to rename */
+            rename_params?: {
+                [key: string]: string;
+            } | null;
+            /** @description members of OpenAI's chat body to leave out */
+            drop_params?: string[] | null;
             disabled?: boolean;
         };
         ProviderUpdate: {
             name?: string;
-            /** @enum {string} */
-            kind?: "openai";
+            /** @description a row of GET /provider-kinds, by name or alias; shown by name */
+            kind?: string;
             /** @description empty: the kind's own */
             base_url?: string;
+            /** @description further settings; those below stand in it too */
             settings?: {
                 [key: string]: unknown;
             };
             /** @description 0: the data plane's default */
             timeout_ms?: number;
-            /** @description write-only; absent: as it was, null: none */
+            /** @description write-only; absent: as it was (not allowed when the provider moves to another server), null: none */
             api_key?: string | null;
+            /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
+            region?: string | null;
+            /** @description AWS access key id (bedrock, sagemaker) */
+            aws_access_key_id?: string | null;
+            /** @description Google Cloud project (vertex) */
+            project?: string | null;
+            /** @description Google Cloud location (vertex); default: global */
+            location?: string | null;
+            /** @description Azure's api-version; a date picks the deployment paths, none (or v1) /openai/v1 */
+            api_version?: string | null;
+            /** @description Entra tenant (azure-openai, azure-ai) */
+            tenant_id?: string | null;
+            /** @description Entra application (azure-openai, azure-ai) */
+            client_id?: string | null;
+            /** @description Entra authority, where it is not the public cloud's */
+            authority?: string | null;
+            /** @description account in the base URL (cloudflare, snowflake, predibase) */
+            account_id?: string | null;
+            /** @description OpenAI-Organization header (openai) */
+            organization?: string | null;
+            /** @description operations that a custom provider speaks, blank-separated: chat, responses, messages, generate, converse ... */
+            dialect?: string | null;
+            /** @description custom: bearer, none, header:NAME or query:NAME */
+            auth?: string | null;
+            /** @description write-only; AWS secret access key */
+            aws_secret_access_key?: string | null;
+            /** @description write-only; AWS session token */
+            aws_session_token?: string | null;
+            /** @description write-only; OAuth access token, used as it is (vertex, azure-openai, azure-ai) */
+            access_token?: string | null;
+            /** @description write-only; Entra client secret */
+            client_secret?: string | null;
+            /** @description write-only; JSON of a Google service account's key file, as a text or as it is (vertex) */
+            service_account?: string | Record<string, never> | null;
+            /** @description header fields that every request gets */
+            headers?: {
+                [key: string]: string;
+            } | null;
+            /** @description members of OpenAI's chat body to rename */
+            rename_params?: {
+                [key: string]: string;
+            } | null;
+            /** @description members of OpenAI's chat body to leave out */
+            drop_params?: string[] | null;
             disabled?: boolean;
         };
         ModelCreate: {
@@ -1242,17 +1629,62 @@ export interface components {
             workspace?: string;
             providers?: {
                 name: string;
-                /** @enum {string} */
-                kind: "openai";
+                /** @description a row of GET /provider-kinds, by name or alias; shown by name */
+                kind: string;
                 /** @description empty: the kind's own */
                 base_url?: string;
+                /** @description further settings; those below stand in it too */
                 settings?: {
                     [key: string]: unknown;
                 };
                 /** @description 0: the data plane's default */
                 timeout_ms?: number;
-                /** @description write-only; absent: as it was, null: none */
+                /** @description write-only; absent: as it was (not allowed when the provider moves to another server), null: none */
                 api_key?: string | null;
+                /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
+                region?: string | null;
+                /** @description AWS access key id (bedrock, sagemaker) */
+                aws_access_key_id?: string | null;
+                /** @description Google Cloud project (vertex) */
+                project?: string | null;
+                /** @description Google Cloud location (vertex); default: global */
+                location?: string | null;
+                /** @description Azure's api-version; a date picks the deployment paths, none (or v1) /openai/v1 */
+                api_version?: string | null;
+                /** @description Entra tenant (azure-openai, azure-ai) */
+                tenant_id?: string | null;
+                /** @description Entra application (azure-openai, azure-ai) */
+                client_id?: string | null;
+                /** @description Entra authority, where it is not the public cloud's */
+                authority?: string | null;
+                /** @description account in the base URL (cloudflare, snowflake, predibase) */
+                account_id?: string | null;
+                /** @description OpenAI-Organization header (openai) */
+                organization?: string | null;
+                /** @description operations that a custom provider speaks, blank-separated: chat, responses, messages, generate, converse ... */
+                dialect?: string | null;
+                /** @description custom: bearer, none, header:NAME or query:NAME */
+                auth?: string | null;
+                /** @description write-only; AWS secret access key */
+                aws_secret_access_key?: string | null;
+                /** @description write-only; AWS session token */
+                aws_session_token?: string | null;
+                /** @description write-only; OAuth access token, used as it is (vertex, azure-openai, azure-ai) */
+                access_token?: string | null;
+                /** @description write-only; Entra client secret */
+                client_secret?: string | null;
+                /** @description write-only; JSON of a Google service account's key file, as a text or as it is (vertex) */
+                service_account?: string | Record<string, never> | null;
+                /** @description header fields that every request gets */
+                headers?: {
+                    [key: string]: string;
+                } | null;
+                /** @description members of OpenAI's chat body to rename */
+                rename_params?: {
+                    [key: string]: string;
+                } | null;
+                /** @description members of OpenAI's chat body to leave out */
+                drop_params?: string[] | null;
                 disabled?: boolean;
             }[];
             models?: {
@@ -2409,6 +2841,30 @@ export interface operations {
             "5XX": components["responses"]["Error"];
         };
     };
+    listProviderKinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["ProviderKind"][];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
     testProvider: {
         parameters: {
             query?: never;
@@ -2586,6 +3042,291 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Model"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listCatalogue: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                provider?: string;
+                /** @description part of a model's name, title or provider */
+                q?: string;
+                priced?: "true" | "false";
+                /** @description all of these, with commas between: tools, json_schema, reason, stream, cache, search, input:image, output:audio ... */
+                capability?: string;
+                /** @description true: those with an override only */
+                overridden?: "true" | "false";
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["CatalogueModel"][];
+                        next_cursor: string | null;
+                        /** @description of the installed catalogue; null: none is installed */
+                        version: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listCatalogueProviders: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: {
+                            provider: string;
+                            models: number;
+                            priced: number;
+                        }[];
+                        /** @description of the installed catalogue; null: none is installed */
+                        version: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateCatalogue: {
+        parameters: {
+            query?: {
+                dry_run?: "true" | "false";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogueFile"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueDiff"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getCatalogueModel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueModel"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listCatalogueOverrides: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                provider?: string;
+                model?: string;
+                owned_by?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["CatalogueOverride"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createCatalogueOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogueOverrideCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueOverride"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getCatalogueOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueOverride"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteCatalogueOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateCatalogueOverride: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogueOverrideUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueOverride"];
                 };
             };
             "4XX": components["responses"]["Error"];

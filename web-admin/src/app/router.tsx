@@ -80,7 +80,15 @@ export const providersRoute = createRoute({ getParentRoute: () => shell, path: '
 export const modelsRoute = createRoute({ getParentRoute: () => shell, path: '/models', validateSearch: parseNew, component: lazyRouteComponent(() => import('../features/models/page'), 'ModelsPage') });
 export const dataPlanesRoute = createRoute({ getParentRoute: () => shell, path: '/data-planes', validateSearch: parseNew, component: lazyRouteComponent(() => import('../features/data_planes/page'), 'DataPlanesPage') });
 
-const tree = root.addChildren([signInRoute, shell.addChildren([homeRoute, keysRoute, modelsRoute, providersRoute, dataPlanesRoute])]);
+/* ?q=, ?provider=: what the list is narrowed to; ?edit=: the entry whose dialog is open. */
+function parseCatalogueSearch(search: Record<string, unknown>): { q?: string; provider?: string; edit?: string } {
+  const word = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+  return { q: word(search.q), provider: word(search.provider), edit: word(search.edit) };
+}
+
+export const catalogueRoute = createRoute({ getParentRoute: () => shell, path: '/catalogue', validateSearch: parseCatalogueSearch, component: lazyRouteComponent(() => import('../features/catalogue/page'), 'CataloguePage') });
+
+const tree = root.addChildren([signInRoute, shell.addChildren([homeRoute, keysRoute, modelsRoute, catalogueRoute, providersRoute, dataPlanesRoute])]);
 
 export function makeRouter(queryClient: QueryClient) {
   return createRouter({

@@ -2,12 +2,14 @@
 import { queryOptions, useQuery, type QueryClient } from '@tanstack/react-query';
 import { api, caller } from '../api/client';
 import { errorCode } from '../api/errors';
-import { list, object, optional, text, type Parsed } from '../api/parse';
+import { boolean, list, nullable, object, optional, text, type Parsed } from '../api/parse';
 
 export const parseSession = object({
   user: object({ id: text, email: text, name: optional(text, '') }),
   csrf_token: text,
   organizations: list(object({ id: text, name: text })),
+  platform_admin: optional(boolean, false),
+  memberships: optional(list(object({ organization_id: nullable(text), workspace_id: nullable(text), role: text })), []),
 });
 
 export type Session = Parsed<typeof parseSession>;

@@ -6,18 +6,18 @@ import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router'
 import { useEffect } from 'react';
 import { describeError } from '../api/errors';
 import { caller } from '../api/client';
-import { CubeIcon, HomeIcon, KeyIcon, MoonIcon, PlaneIcon, PlugIcon, ScreenIcon, SignOutIcon, SunIcon, WeirLogo, type Icon } from '../ui/icons';
+import { BookIcon, CubeIcon, HomeIcon, KeyIcon, MoonIcon, PlaneIcon, PlugIcon, ScreenIcon, SignOutIcon, SunIcon, WeirLogo, type Icon } from '../ui/icons';
 import { notifyFailure } from '../ui/notify';
 import { chooseOrganization, signOut, useSession, type Session } from './session';
 import classes from './shell.module.css';
 import { texts } from './shell_texts';
 
-type Place = { to: '/' | '/keys' | '/models' | '/providers' | '/data-planes'; label: string; icon: Icon };
+type Place = { to: '/' | '/keys' | '/models' | '/catalogue' | '/providers' | '/data-planes'; label: string; icon: Icon };
 
 const PLACES: { group: string | null; places: Place[] }[] = [
   { group: null, places: [{ to: '/', label: texts.home, icon: HomeIcon }] },
   { group: texts.groups.use, places: [{ to: '/keys', label: texts.keys, icon: KeyIcon }] },
-  { group: texts.groups.control, places: [{ to: '/models', label: texts.models, icon: CubeIcon }, { to: '/providers', label: texts.providers, icon: PlugIcon }] },
+  { group: texts.groups.control, places: [{ to: '/models', label: texts.models, icon: CubeIcon }, { to: '/catalogue', label: texts.catalogue, icon: BookIcon }, { to: '/providers', label: texts.providers, icon: PlugIcon }] },
   { group: texts.groups.system, places: [{ to: '/data-planes', label: texts.dataPlanes, icon: PlaneIcon }] },
 ];
 

@@ -7,6 +7,7 @@ export const texts = {
   groups: { use: 'Use', control: 'Control', system: 'System' },
   keys: 'Virtual keys',
   models: 'Models',
+  catalogue: 'Models catalogue',
   providers: 'Providers',
   dataPlanes: 'Data planes',
   organization: 'Organization',

@@ -33,6 +33,7 @@ function icon(shapes: ReactNode, filled = false): Icon {
 const path = (d: string) => <path d={d} />;
 
 export const HomeIcon = icon(path('M3.5 9 10 3.5 16.5 9v7a.8.8 0 0 1-.8.8h-3.6v-4.6H7.9v4.6H4.3a.8.8 0 0 1-.8-.8Z'));
+export const BookIcon = icon(path('M10 5.2C8.4 4 6.2 3.6 3.5 3.8v11.4c2.7-.2 4.9.2 6.5 1.4 1.6-1.2 3.8-1.6 6.5-1.4V3.8C13.8 3.6 11.6 4 10 5.2Zm0 0v11.4'));
 export const KeyIcon = icon(<><circle cx="6.7" cy="13.3" r="3.4" /><path d="m9.2 10.8 6.9-6.9M13.3 6.7l2.3 2.3M11 9l1.6 1.6" /></>);
 export const PlugIcon = icon(path('M7 3v4M13 3v4M5.2 7h9.6v2.6a4.8 4.8 0 0 1-9.6 0ZM10 14.4V17'));
 export const PlaneIcon = icon(<><rect x="3" y="3.5" width="14" height="5.4" rx="1.4" /><rect x="3" y="11.1" width="14" height="5.4" rx="1.4" /><path d="M6 6.2h.01M6 13.8h.01M9 6.2h5M9 13.8h5" /></>);

@@ -33,6 +33,7 @@ struct api_fixture {
     struct http_server *server;
     uint16_t port;
     char cookie[128], csrf[64], bearer[80]; /* who calls; bearer wins */
+    const struct catalogue *catalogue;      /* set before it starts; NULL: none */
     char organization[64];                  /* x-weir-organization, "" for none */
     char extra[512]; /* header lines for the next call only, each ending in \r\n */
 };
@@ -76,6 +77,7 @@ static inline bool fixture_start(const char *base_path, const char *folder)
     struct api_config config = {.pool = fx.pool,
                                 .keys = fx.keys,
                                 .base_path = base_path,
+                                .catalogue = fx.catalogue,
                                 .web_admin_folder = folder,
                                 .session_idle_ms = 3600000,
                                 .session_max_ms = 7200000};

@@ -31,6 +31,8 @@ static const struct {
     {"provider.test", "xxx..xx.."},
     {"model.read", "xxx.xxxxx"},
     {"model.write", "xxx..xx.."},
+    {"catalogue.write", "xxx......"},
+    {"catalogue.manage", "x........"},
     {"token.read", "xxx.x...."},
     {"token.write", "xxx......"},
     {"data_plane.read", "xxxxxxxxx"},

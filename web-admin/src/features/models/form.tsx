@@ -1,10 +1,12 @@
 /* Names a model and who answers it: one target, and fallbacks in order. */
 import { Button, CloseButton, Group, Modal, NativeSelect, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
+import { useQuery } from '@tanstack/react-query';
 import { ApiError } from '../../api/errors';
 import { PlusIcon } from '../../ui/icons';
 import { ErrorNotice } from '../../ui/notices';
 import { notifyDone } from '../../ui/notify';
+import { kindsQuery } from '../providers/queries';
 import type { Provider } from '../providers/schema';
 import classes from './models.module.css';
 import { useCreateModel } from './queries';
@@ -17,7 +19,9 @@ function fieldOf(error: unknown): string | null {
 
 function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () => void }) {
   const create = useCreateModel();
-  const target = { provider: providers[0]?.name ?? '', model: '' };
+  const kinds = useQuery(kindsQuery).data?.data ?? [];
+  const target = { provider: providers[0]?.name ?? '', model: '', endpoint: '' };
+  const endpointsOf = (name: string) => kinds.find(({ kind }) => kind === providers.find((provider) => provider.name === name)?.kind)?.endpoints ?? [];
   const form = useForm({
     initialValues: { name: '', targets: [target] },
     validate: { name: (value) => (value.trim() ? null : texts.form.needName) },
@@ -25,7 +29,7 @@ function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () 
   const submit = form.onSubmit(({ name, targets }) =>
     create.mutate(
       // the first is chosen by weight, the others follow in their order
-      { name: name.trim(), targets: targets.map(({ provider, model }, i) => ({ provider, model: model.trim() || name.trim(), weight: i === 0 ? 1 : 0 })) },
+      { name: name.trim(), targets: targets.map(({ provider, model, endpoint }, i) => ({ provider, model: model.trim() || name.trim(), weight: i === 0 ? 1 : 0, ...(endpoint && endpointsOf(provider).includes(endpoint) ? { endpoint } : {}) })) },
       {
         onSuccess: (made) => {
           notifyDone(texts.form.done(made.name));
@@ -47,6 +51,9 @@ function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () 
           <div key={i} className={classes.target}>
             <NativeSelect {...form.getInputProps(`targets.${i}.provider`)} label={texts.form.provider} data={providers.map((provider) => provider.name)} />
             <TextInput {...form.getInputProps(`targets.${i}.model`)} label={texts.form.model} placeholder={form.values.name || texts.form.namePlaceholder} maxLength={200} autoComplete="off" />
+            {endpointsOf(form.values.targets[i]!.provider).length > 1 && (
+              <NativeSelect {...form.getInputProps(`targets.${i}.endpoint`)} label={texts.form.endpoint} data={[{ value: '', label: texts.form.anyEndpoint }, ...endpointsOf(form.values.targets[i]!.provider)]} />
+            )}
             {i > 0 && <CloseButton aria-label={texts.form.remove} onClick={() => form.removeListItem('targets', i)} />}
           </div>
         ))}

@@ -31,3 +31,19 @@ test('without a provider the way there is shown', async () => {
   expect((await screen.findByRole('link', { name: 'Add provider' })).getAttribute('href')).toBe('/providers?new=true');
   expect(screen.queryByRole('dialog')).toBeNull();
 });
+
+test('a target speaks the operation that is chosen for it', async () => {
+  const { to } = fakeApi({
+    'GET /provider-kinds': () => ({ body: { data: [{ kind: 'openai', title: 'OpenAI', endpoints: ['chat', 'responses'] }] } }),
+    'GET /providers': () => listOf(provider('one')),
+    'GET /models': () => listOf(),
+    'POST /models': () => ({ status: 201, body: { id: 'mdl_1', name: 'house', targets: [], created_at: '2030-01-31T12:00:00.000Z' } }),
+  });
+  const { user } = open('/models?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'house');
+  await user.selectOptions(await within(dialog).findByLabelText('Spoken to by'), 'responses');
+  await user.click(within(dialog).getByRole('button', { name: 'Add model' }));
+  await waitFor(() => expect(to('POST /models')).toHaveLength(1));
+  expect(to('POST /models')[0]!.body).toEqual({ name: 'house', targets: [{ provider: 'one', model: 'house', weight: 1, endpoint: 'responses' }] });
+});

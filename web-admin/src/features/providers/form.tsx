@@ -1,26 +1,70 @@
-import { Button, Group, Modal, NativeSelect, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { Anchor, Button, Group, Modal, PasswordInput, Select, Stack, Textarea, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
+import { useQuery } from '@tanstack/react-query';
 import { ApiError } from '../../api/errors';
 import { ErrorNotice } from '../../ui/notices';
 import { notifyDone } from '../../ui/notify';
-import { useCreateProvider, type NewProvider } from './queries';
+import { kindsQuery, useCreateProvider, type NewProvider } from './queries';
+import type { ProviderKind } from './schema';
 import { texts } from './texts';
+
+type Values = { name: string; kind: string; base_url: string; api_key: string; settings: Record<string, string> };
+type Setting = ProviderKind['settings'][number];
+
+const FIRST_KIND = 'openai';
+
+/* Objects and lists are for files and the API; a form would only get in their way. */
+const shownSettings = (kind: ProviderKind | undefined): Setting[] => (kind?.settings ?? []).filter((setting) => setting.type === 'text');
+
+function bodyOf(values: Values, kind: ProviderKind | undefined): NewProvider {
+  const body: Record<string, unknown> = { name: values.name.trim(), kind: values.kind };
+  if (values.base_url.trim()) body.base_url = values.base_url.trim();
+  if (values.api_key) body.api_key = values.api_key;
+  for (const { name } of shownSettings(kind)) {
+    const value = values.settings[name]?.trim();
+    if (value) body[name] = value;
+  }
+  return body as NewProvider;
+}
+
+function SettingInput({ setting, ...input }: { setting: Setting; value: string; error?: React.ReactNode; onChange: (value: string) => void }) {
+  const props = {
+    label: texts.form.setting(setting.name),
+    description: setting.about,
+    placeholder: setting.default ?? undefined,
+    value: input.value,
+    error: input.error,
+    onChange: (event: { currentTarget: { value: string } }) => input.onChange(event.currentTarget.value),
+  };
+  if (setting.name === 'service_account') return <Textarea {...props} autosize minRows={2} maxRows={6} autoComplete="off" />;
+  return setting.secret ? <PasswordInput {...props} autoComplete="new-password" /> : <TextInput {...props} autoComplete="off" maxLength={1024} />;
+}
 
 function ProviderForm({ onClose }: { onClose: () => void }) {
   const create = useCreateProvider();
-  const form = useForm({
-    initialValues: { name: '', kind: 'openai' as NewProvider['kind'], base_url: '', api_key: '' },
+  const kinds = useQuery(kindsQuery).data?.data ?? [];
+  const kindNamed = (name: string) => kinds.find((kind) => kind.kind === name);
+  const form = useForm<Values>({
+    initialValues: { name: '', kind: FIRST_KIND, base_url: '', api_key: '', settings: {} },
     validate: {
       name: (value) => (value.trim() ? null : texts.form.needName),
-      base_url: (value) => (/^https?:\/\/\S+$/.test(value.trim()) ? null : texts.form.needUrl),
+      base_url: (value, { kind }) => {
+        const url = value.trim();
+        if (!url) return kindNamed(kind)?.needs_base_url ? texts.form.needUrl : null;
+        return /^https?:\/\/\S+$/.test(url) ? null : texts.form.needUrl;
+      },
     },
   });
-  const fieldOf = (error: unknown) =>
-    error instanceof ApiError ? (error.param && error.param in form.values ? error.param : error.code === 'conflict' ? 'name' : null) : null;
-  const submit = form.onSubmit((values) => {
-    const provider: NewProvider = { name: values.name.trim(), kind: values.kind, base_url: values.base_url.trim() };
-    if (values.api_key) provider.api_key = values.api_key;
-    create.mutate(provider, {
+  const kind = kindNamed(form.values.kind);
+  const settings = shownSettings(kind);
+  const fieldOf = (error: unknown) => {
+    if (!(error instanceof ApiError)) return null;
+    if (error.param && settings.some((setting) => setting.name === error.param)) return `settings.${error.param}`;
+    if (error.param && error.param in form.values) return error.param;
+    return error.code === 'conflict' ? 'name' : null;
+  };
+  const submit = form.onSubmit((values) =>
+    create.mutate(bodyOf(values, kind), {
       onSuccess: (made) => {
         notifyDone(texts.form.done(made.name));
         onClose();
@@ -29,16 +73,50 @@ function ProviderForm({ onClose }: { onClose: () => void }) {
         const field = fieldOf(error);
         if (field) form.setFieldError(field, error.message);
       },
-    });
-  });
+    }),
+  );
+  const options = kinds.length > 0 ? kinds.map(({ kind: value, title }) => ({ value, label: title })) : [{ value: FIRST_KIND, label: FIRST_KIND }];
   return (
     <form onSubmit={submit} noValidate autoComplete="off">
       <Stack gap="md">
         {create.error && !fieldOf(create.error) && <ErrorNotice error={create.error} />}
         <TextInput {...form.getInputProps('name')} label={texts.form.name} description={texts.form.nameHelp} placeholder={texts.form.namePlaceholder} maxLength={100} autoComplete="off" data-autofocus />
-        <NativeSelect {...form.getInputProps('kind')} label={texts.form.kind} data={texts.kinds} />
-        <TextInput {...form.getInputProps('base_url')} label={texts.form.url} description={texts.form.urlHelp} placeholder={texts.form.urlPlaceholder} type="url" autoComplete="off" inputMode="url" maxLength={500} />
+        <Select
+          {...form.getInputProps('kind')}
+          label={texts.form.kind}
+          description={
+            kind?.docs && (
+              <Anchor href={kind.docs} target="_blank" rel="noreferrer" size="xs">
+                {texts.form.kindDocs}
+              </Anchor>
+            )
+          }
+          data={options}
+          searchable
+          allowDeselect={false}
+          maxDropdownHeight={280}
+          nothingFoundMessage={texts.form.kindNone}
+        />
+        <TextInput
+          {...form.getInputProps('base_url')}
+          label={texts.form.url}
+          description={kind && !kind.needs_base_url ? texts.form.urlOptional : texts.form.urlHelp}
+          placeholder={kind?.base_url || texts.form.urlPlaceholder}
+          type="url"
+          autoComplete="off"
+          inputMode="url"
+          maxLength={1024}
+        />
         <PasswordInput {...form.getInputProps('api_key')} label={texts.form.apiKey} description={texts.form.apiKeyHelp} autoComplete="new-password" />
+        {settings.map((setting) => (
+          <SettingInput
+            key={setting.name}
+            setting={setting}
+            value={form.values.settings[setting.name] ?? ''}
+            error={form.errors[`settings.${setting.name}`]}
+            onChange={(value) => form.setFieldValue('settings', { ...form.values.settings, [setting.name]: value })}
+          />
+        ))}
         <Group justify="flex-end" gap="xs" mt="xs">
           <Button variant="default" onClick={onClose}>
             {texts.form.cancel}

@@ -4,6 +4,15 @@ import { fakeApi, listOf, refusal } from '../../test/fake_api';
 import { open } from '../../test/open';
 
 const provider = { id: 'prov_1', name: 'openai', kind: 'openai', base_url: 'https://api.openai.com/v1', api_key_mask: 'sk-…abcd', disabled: false };
+const setting = (name: string, secret = false) => ({ name, about: `the ${name}`, secret, type: 'text', default: null });
+const kinds = {
+  body: {
+    data: [
+      { kind: 'openai', title: 'OpenAI', aliases: [], base_url: 'https://api.openai.com/v1', needs_base_url: false, auth: 'bearer', endpoints: ['chat'], settings: [], docs: 'https://platform.openai.com/' },
+      { kind: 'bedrock', title: 'Amazon Bedrock', aliases: [], base_url: '', needs_base_url: false, auth: 'sigv4', endpoints: ['converse'], settings: [setting('region'), setting('aws_secret_access_key', true)], docs: 'https://docs.aws.amazon.com/' },
+    ],
+  },
+};
 const verdict = (result: unknown) => ({ body: { provider_id: 'prov_1', data_plane: { id: 'dp_1', name: 'one' }, result } });
 
 async function testOnce(answer: Parameters<typeof fakeApi>[0]) {
@@ -31,6 +40,7 @@ test('a test that no data plane could make says so', async () => {
 test('an added provider’s credential is sent once and shown by its mask only', async () => {
   const made: unknown[] = [];
   const { to } = fakeApi({
+    'GET /provider-kinds': () => kinds,
     'GET /providers': () => listOf(...made),
     'POST /providers': () => {
       made.push(provider);
@@ -46,4 +56,23 @@ test('an added provider’s credential is sent once and shown by its mask only',
   await screen.findByText('sk-…abcd');
   expect(to('POST /providers')[0]!.body).toEqual({ name: 'openai', kind: 'openai', base_url: 'https://api.openai.com/v1', api_key: 'sk-very-secret' });
   await waitFor(() => expect(document.body.innerHTML).not.toContain('sk-very-secret'));
+});
+
+test('a kind asks for what it needs, and only that is sent', async () => {
+  const { to } = fakeApi({
+    'GET /provider-kinds': () => kinds,
+    'GET /providers': () => listOf(),
+    'POST /providers': () => refusal(400, 'invalid_field', 'region must not hold blanks', { param: 'region' }),
+  });
+  const { user } = open('/providers?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'aws');
+  expect(within(dialog).queryByLabelText('Region')).toBeNull();
+  await user.click(within(dialog).getByRole('combobox', { name: 'Kind' }));
+  await user.click(await screen.findByRole('option', { name: 'Amazon Bedrock', hidden: true }));
+  await user.type(within(dialog).getByLabelText('Region'), 'eu west');
+  await user.type(within(dialog).getByLabelText('AWS secret access key'), 'very-secret');
+  await user.click(within(dialog).getByRole('button', { name: 'Add provider' }));
+  await screen.findByText(/must not hold blanks/i);
+  expect(to('POST /providers')[0]!.body).toEqual({ name: 'aws', kind: 'bedrock', region: 'eu west', aws_secret_access_key: 'very-secret' });
 });

@@ -1,7 +1,7 @@
-import { infiniteQueryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api } from '../../api/client';
 import type { components } from '../../api/schema';
-import { parseProvider, parseProviders, parseTest } from './schema';
+import { parseKinds, parseProvider, parseProviders, parseTest } from './schema';
 
 export type NewProvider = components['schemas']['ProviderCreate'];
 
@@ -10,6 +10,13 @@ export const providersQuery = infiniteQueryOptions({
   queryFn: ({ pageParam, signal }) => api.get('/providers', parseProviders, { query: { limit: 100, cursor: pageParam }, signal }),
   initialPageParam: undefined as string | undefined,
   getNextPageParam: (last) => last.next_cursor ?? undefined,
+});
+
+/* Part of the program that serves it, so it does not change meanwhile. */
+export const kindsQuery = queryOptions({
+  queryKey: ['provider-kinds'],
+  queryFn: ({ signal }) => api.get('/provider-kinds', parseKinds, { signal }),
+  staleTime: Infinity,
 });
 
 export function useCreateProvider() {

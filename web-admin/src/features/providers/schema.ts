@@ -1,4 +1,4 @@
-import { boolean, nullable, number, object, optional, page, text, type Parsed } from '../../api/parse';
+import { boolean, list, nullable, number, object, optional, page, text, type Parsed } from '../../api/parse';
 
 export const parseProvider = object({
   id: text,
@@ -10,6 +10,22 @@ export const parseProvider = object({
 });
 
 export const parseProviders = page(parseProvider);
+
+/* What a provider may be, and what each kind needs. */
+export const parseKinds = object({
+  data: list(
+    object({
+      kind: text,
+      title: text,
+      aliases: optional(list(text), []),
+      base_url: optional(text, ''),
+      needs_base_url: optional(boolean, false),
+      endpoints: optional(list(text), []),
+      settings: optional(list(object({ name: text, about: optional(text, ''), secret: optional(boolean, false), type: optional(text, 'text'), default: nullable(text) })), []),
+      docs: optional(text, ''),
+    }),
+  ),
+});
 
 /* A data plane's verdict; result is null when it gave none. */
 export const parseTest = object({
@@ -26,4 +42,5 @@ export const parseTest = object({
 });
 
 export type Provider = Parsed<typeof parseProvider>;
+export type ProviderKind = Parsed<typeof parseKinds>['data'][number];
 export type ProviderTest = Parsed<typeof parseTest>;

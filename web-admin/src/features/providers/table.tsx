@@ -54,11 +54,9 @@ function TestCell({ provider }: { provider: Provider }) {
   );
 }
 
-const KINDS = new Map(texts.kinds.map(({ value, label }) => [value, label]));
-
 const COLUMNS: Column<Provider>[] = [
   { id: 'name', header: texts.columns.name, cell: (provider) => provider.name, sortBy: (provider) => provider.name.toLowerCase(), main: true },
-  { id: 'kind', header: texts.columns.kind, cell: (provider) => KINDS.get(provider.kind) ?? provider.kind },
+  { id: 'kind', header: texts.columns.kind, cell: (provider) => provider.kind },
   { id: 'url', header: texts.columns.url, cell: (provider) => (provider.base_url ? <Mono>{provider.base_url}</Mono> : <Muted>{texts.defaultUrl}</Muted>) },
   { id: 'credential', header: texts.columns.credential, cell: (provider) => (provider.api_key_mask ? <Mono>{provider.api_key_mask}</Mono> : <Muted>{texts.noCredential}</Muted>) },
   {

@@ -1,0 +1,454 @@
+/* See provider_settings.h. */
+#include "controlplane/api/provider_settings.h"
+
+#include "common/base/buffer.h"
+#include "common/json.h"
+#include "common/rules/provider.h"
+#include "controlplane/api/resources.h"
+#include "controlplane/rules/validate.h"
+#include "controlplane/store/providers.h"
+
+#define TEXT_MAX 1024
+#define KEY_FILE_MAX 16384
+#define OBJECT_ITEMS_MAX 64
+#define SETTINGS_MAX (64u << 10)
+
+static struct str column_text(const struct change *ch, int column)
+{
+    const struct object_value *now = &ch->now.v[column], *before = &ch->before.v[column];
+    if (object_is_set(now)) {
+        return now->text;
+    }
+    return !ch->creating && !ch->whole && object_is_set(before) ? before->text : STR_LIT("");
+}
+
+static const struct provider_row *row_of(const struct change *ch)
+{
+    return provider_row_named(column_text(ch, PROVIDER_KIND));
+}
+
+static bool kind_changes(const struct change *ch)
+{
+    const struct object_value *kind = &ch->now.v[PROVIDER_KIND];
+    return !ch->creating && object_is_set(kind) &&
+           !str_eq(kind->text, ch->before.v[PROVIDER_KIND].text);
+}
+
+/* ---- settings that are shown ---- */
+
+static bool put_items(const struct change *ch, const struct provider_setting *s,
+                      const struct body_value *v, struct json_writer *w, struct error *err)
+{
+    bool list = str_eqz(STR_LIT("drop_params"), s->name);
+    struct body_path here = {ch->at, s->name, 0};
+    struct str text;
+    if (v->type != (list ? BODY_ARRAY : BODY_OBJECT) || v->n > OBJECT_ITEMS_MAX) {
+        return body_refuse(err, ch->at, s->name, "must be %s of at most %d texts",
+                           list ? "an array" : "an object", OBJECT_ITEMS_MAX);
+    }
+    if (list) {
+        json_array_begin(w);
+    } else {
+        json_object_begin(w);
+    }
+    for (size_t i = 0; i < v->n; i++) {
+        struct body_path at = {&here, NULL, i};
+        if (!body_text(&v->items[i], 1, TEXT_MAX, &at, NULL, &text, err)) {
+            return false;
+        }
+        if (!list) {
+            json_name(w, v->names[i].ptr);
+        }
+        json_put_str(w, text);
+    }
+    if (list) {
+        json_array_end(w);
+    } else {
+        json_object_end(w);
+    }
+    return true;
+}
+
+static bool put_setting(const struct change *ch, const struct provider_setting *s,
+                        const struct body_value *v, struct json_writer *w, struct error *err)
+{
+    struct str text;
+    const char *wrong;
+    if (v->type == BODY_NULL) {
+        return true;
+    }
+    if (s->object) {
+        json_name(w, s->name);
+        return put_items(ch, s, v, w, err);
+    }
+    if (!body_text(v, 1, TEXT_MAX, ch->at, s->name, &text, err)) {
+        return false;
+    }
+    if ((wrong = validate_secret(text)) != NULL) {
+        return body_refuse(err, ch->at, s->name, "%s", wrong);
+    }
+    json_field_str(w, s->name, text);
+    return true;
+}
+
+/* A member of the settings as they stood, unless the body says something else of it, or the kind
+ * does not know it. */
+static void keep_member(const struct change *ch, const struct provider_row *row,
+                        struct json_value name, struct json_value value, struct json_writer *w)
+{
+    struct str text = name.escaped ? STR_NONE : json_text(name);
+    const struct provider_setting *s = provider_setting_named(text);
+    char z[64];
+    if (!text.ptr || text.len >= sizeof(z) || (s && !provider_setting_applies(s, row))) {
+        return;
+    }
+    memcpy(z, text.ptr, text.len);
+    z[text.len] = '\0';
+    if (s && body_get(ch->body, z)) {
+        return;
+    }
+    json_name(w, z);
+    json_put_raw(w, value.raw);
+}
+
+static bool merge(struct change *ch, const struct provider_row *row, struct str base,
+                  struct json_writer *w, struct error *err)
+{
+    struct json_value object = {.type = JSON_OBJECT, .raw = base}, name, value;
+    size_t pos = 0, n;
+    const struct provider_setting *all = provider_settings(&n);
+    json_object_begin(w);
+    while (base.len && json_next(object, &pos, &name, &value)) {
+        keep_member(ch, row, name, value, w);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct body_value *v = body_get(ch->body, all[i].name);
+        if (v && !provider_setting_applies(&all[i], row)) {
+            return body_refuse(err, ch->at, all[i].name, "is no setting of kind \"%s\"", row->name);
+        }
+        if (v && !all[i].secret && !put_setting(ch, &all[i], v, w, err)) {
+            return false;
+        }
+    }
+    json_object_end(w);
+    return true;
+}
+
+/* What a body gives as `settings` may hold the same names: they are told apart by the table. */
+static bool no_secrets_in_settings(const struct change *ch, struct str settings, struct error *err)
+{
+    struct json_value object = {.type = JSON_OBJECT, .raw = settings}, name, value;
+    struct body_path at = {ch->at, "settings", 0};
+    size_t pos = 0;
+    while (settings.len && json_next(object, &pos, &name, &value)) {
+        const struct provider_setting *s =
+            name.escaped ? NULL : provider_setting_named(json_text(name));
+        if (s && s->secret) {
+            return body_refuse(err, &at, s->name, "is a secret: give it beside api_key");
+        }
+    }
+    return true;
+}
+
+bool provider_settings_take(struct change *ch, struct error *err)
+{
+    struct object_value *kind = &ch->now.v[PROVIDER_KIND],
+                        *settings = &ch->now.v[PROVIDER_SETTINGS];
+    struct buffer out;
+    struct json_writer w;
+    if (object_is_set(kind) && provider_row_named(kind->text)) {
+        object_set_text(kind, str_of(provider_row_named(kind->text)->name));
+    }
+    const struct provider_row *row = row_of(ch);
+    if (!row) {
+        return body_refuse(err, ch->at, "kind", "is not one that is known");
+    }
+    struct str base = kind_changes(ch) && !body_get(ch->body, "settings")
+                          ? STR_LIT("")
+                          : column_text(ch, PROVIDER_SETTINGS);
+    if (!no_secrets_in_settings(ch, base, err)) {
+        return false;
+    }
+    buffer_init(&out, SETTINGS_MAX);
+    json_writer_init(&w, &out);
+    bool ok = merge(ch, row, base, &w, err);
+    if (ok) {
+        struct str text = out.failed ? STR_NONE : arena_str(ch->call->arena, buffer_str(&out));
+        object_set_text(settings, text);
+        ok = text.ptr || body_refuse(err, ch->at, "settings", "are too large");
+    }
+    buffer_release(&out);
+    return ok;
+}
+
+struct str provider_settings_get(const struct change *ch, struct str name)
+{
+    struct json_member m = {.name = name};
+    struct str settings = column_text(ch, PROVIDER_SETTINGS);
+    if (!json_scan(settings, &m, 1, 0, NULL) || !m.found || m.value.type != JSON_STRING) {
+        return STR_NONE;
+    }
+    size_t len = 0;
+    char *text = arena_alloc(ch->call->arena, m.value.raw.len);
+    return text && json_unescape(m.value, text, m.value.raw.len, &len) ? (struct str){text, len}
+                                                                       : STR_NONE;
+}
+
+static struct str get_setting(void *arg, struct str name)
+{
+    return provider_settings_get(arg, name);
+}
+
+bool provider_settings_check(struct change *ch, struct error *err)
+{
+    const struct provider_row *row = row_of(ch);
+    struct provider_endpoint list[API_COUNT];
+    struct str unknown, name, dialect = provider_settings_get(ch, STR_LIT("dialect"));
+    enum provider_auth auth;
+    const char *missing =
+        provider_missing(provider_row_at(row, provider_settings_get(ch, STR_LIT("api_version"))),
+                         column_text(ch, PROVIDER_BASE_URL), get_setting, ch);
+    if (missing) {
+        return body_refuse(err, ch->at, missing, "is required for kind \"%s\"", row->name);
+    }
+    if (dialect.len && provider_dialect_endpoints(dialect, list, &unknown) == 0) {
+        return body_refuse(err, ch->at, "dialect", "names no operation or dialect: \"%.*s\"",
+                           STR_ARG(str_slice(unknown, 0, 60)));
+    }
+    return provider_auth_parse(provider_settings_get(ch, STR_LIT("auth")), &auth, &name) ||
+           body_refuse(err, ch->at, "auth", "must be bearer, none, header:NAME or query:NAME");
+}
+
+/* ---- secrets ---- */
+
+static void secret_put(struct provider_secrets *s, struct str name, struct str value)
+{
+    size_t i = 0;
+    while (i < s->n && !str_eq(s->items[i].name, name)) {
+        i++;
+    }
+    if (value.ptr && i < PROVIDER_SECRETS_MAX) {
+        s->items[i] = (struct provider_secret){name, value};
+        s->n += i == s->n;
+    } else if (!value.ptr && i < s->n) {
+        s->items[i] = s->items[--s->n];
+    }
+}
+
+void provider_secrets_read(struct str credential, struct arena *a, struct provider_secrets *ret)
+{
+    struct json_value object, name, value;
+    size_t pos = 0;
+    ret->n = 0;
+    if (credential.len == 0) {
+        return;
+    }
+    if (credential.ptr[0] != '{' || !json_validate(credential, 0, &object, NULL)) {
+        secret_put(ret, STR_LIT("api_key"), credential);
+        return;
+    }
+    while (json_next(object, &pos, &name, &value)) {
+        size_t len = 0;
+        const struct provider_setting *s =
+            name.escaped ? NULL : provider_setting_named(json_text(name));
+        char *text = value.type == JSON_STRING ? arena_alloc(a, value.raw.len) : NULL;
+        if (!text || !json_unescape(value, text, value.raw.len, &len)) {
+            continue;
+        }
+        if (s && s->secret) {
+            secret_put(ret, str_of(s->name), (struct str){text, len});
+        } else if (json_text_eq(name, STR_LIT("api_key"))) {
+            secret_put(ret, STR_LIT("api_key"), (struct str){text, len});
+        }
+    }
+    if (ret->n == 0) {
+        secret_put(ret, STR_LIT("api_key"), credential); /* a key that looks like JSON */
+    }
+}
+
+static bool take_secret(struct change *ch, const char *name, const struct body_value *v,
+                        struct provider_secrets *s, struct error *err)
+{
+    bool key_file = str_eqz(STR_LIT("service_account"), name);
+    struct str secret = STR_NONE;
+    const char *wrong;
+    if (v->type == BODY_NULL) {
+        secret_put(s, str_of(name), STR_NONE);
+        return true;
+    }
+    if (key_file && v->type == BODY_OBJECT) {
+        secret_put(s, str_of(name), v->text);
+        return true;
+    }
+    if (!body_text(v, 1, key_file ? KEY_FILE_MAX : 4096, ch->at, name, &secret, err)) {
+        return false;
+    }
+    if (key_file && secret.ptr[0] != '{') {
+        return body_refuse(err, ch->at, name, "must be the JSON of the key file itself");
+    }
+    if (!key_file && (wrong = validate_secret(secret)) != NULL) {
+        return body_refuse(err, ch->at, name, "%s", wrong);
+    }
+    secret_put(s, str_of(name), secret);
+    return true;
+}
+
+bool provider_secrets_take(struct change *ch, struct provider_secrets *s, bool *ret_given,
+                           struct error *err)
+{
+    size_t n;
+    const struct provider_setting *all = provider_settings(&n);
+    const struct body_value *v = body_get(ch->body, "api_key");
+    *ret_given = v != NULL;
+    if (v && !take_secret(ch, "api_key", v, s, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        v = all[i].secret ? body_get(ch->body, all[i].name) : NULL;
+        *ret_given = *ret_given || v;
+        if (v && !take_secret(ch, all[i].name, v, s, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct str provider_secrets_text(const struct provider_secrets *s, struct arena *a)
+{
+    struct buffer out;
+    struct json_writer w;
+    struct str text = STR_NONE;
+    char name[64];
+    if (s->n == 0) {
+        return STR_NONE;
+    }
+    if (s->n == 1 && str_eqz(s->items[0].name, "api_key")) {
+        return s->items[0].value;
+    }
+    buffer_init(&out, SETTINGS_MAX);
+    json_writer_init(&w, &out);
+    json_object_begin(&w);
+    for (size_t i = 0; i < s->n; i++) {
+        size_t len = s->items[i].name.len < sizeof(name) ? s->items[i].name.len : sizeof(name) - 1;
+        memcpy(name, s->items[i].name.ptr, len);
+        name[len] = '\0';
+        json_field_str(&w, name, s->items[i].value);
+    }
+    json_object_end(&w);
+    if (!out.failed) {
+        text = arena_str(a, buffer_str(&out));
+    }
+    explicit_bzero(out.ptr, out.len);
+    buffer_release(&out);
+    return text;
+}
+
+/* ---- showing ---- */
+
+void provider_settings_show(struct json_writer *w, const struct object *row, bool rest)
+{
+    struct json_value object = {.type = JSON_OBJECT, .raw = row->v[PROVIDER_SETTINGS].text}, name,
+                      value;
+    size_t n, pos = 0, n_rest = 0;
+    const struct provider_setting *all = provider_settings(&n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_member m = {.name = str_of(all[i].name)};
+        if (!all[i].secret && json_members(object, &m, 1, NULL) && m.found) {
+            json_name(w, all[i].name);
+            json_put_raw(w, m.value.raw);
+        }
+    }
+    while (rest && json_next(object, &pos, &name, &value)) {
+        if (name.escaped || provider_setting_named(json_text(name))) {
+            continue;
+        }
+        if (n_rest++ == 0) {
+            json_name(w, "settings");
+            json_object_begin(w);
+        }
+        char z[64];
+        struct str text = str_slice(json_text(name), 0, sizeof(z) - 1);
+        memcpy(z, text.ptr, text.len);
+        z[text.len] = '\0';
+        json_name(w, z);
+        json_put_raw(w, value.raw);
+    }
+    if (n_rest) {
+        json_object_end(w);
+    }
+}
+
+static void put_words(struct json_writer *w, const char *name, const char *list)
+{
+    const char *p = list ? list : "";
+    json_name(w, name);
+    json_array_begin(w);
+    while (*p) {
+        size_t len = strcspn(p, " ");
+        if (len) {
+            json_put_str(w, (struct str){p, len});
+        }
+        p += len + (p[len] == ' ');
+    }
+    json_array_end(w);
+}
+
+static void put_kind_settings(struct json_writer *w, const struct provider_row *row)
+{
+    size_t n;
+    const struct provider_setting *all = provider_settings(&n);
+    json_name(w, "settings");
+    json_array_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        if (!provider_setting_applies(&all[i], row)) {
+            continue;
+        }
+        json_object_begin(w);
+        json_field_z(w, "name", all[i].name);
+        json_field_z(w, "about", all[i].about);
+        json_field_bool(w, "secret", all[i].secret);
+        json_field_z(w, "type",
+                     !all[i].object                                 ? "text"
+                     : str_eqz(STR_LIT("drop_params"), all[i].name) ? "array"
+                                                                    : "object");
+        json_field_str(w, "default", str_of(all[i].fallback));
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
+static void put_kind(struct json_writer *w, const struct provider_row *row)
+{
+    json_object_begin(w);
+    json_field_z(w, "kind", row->name);
+    json_field_z(w, "title", row->title);
+    put_words(w, "aliases", row->aliases);
+    json_field_z(w, "base_url", row->base_url);
+    json_field_bool(w, "needs_base_url", row->base_url[0] == '\0');
+    json_field_z(w, "auth", provider_auth_name(row->auth));
+    json_name(w, "endpoints");
+    json_array_begin(w);
+    for (size_t i = 0; i < row->n_endpoints; i++) {
+        json_put_z(w, provider_api_name(row->endpoints[i].api));
+    }
+    json_array_end(w);
+    put_kind_settings(w, row);
+    json_field_z(w, "docs", row->docs);
+    json_object_end(w);
+}
+
+bool provider_kinds_call(struct call *c, struct error *err)
+{
+    size_t n;
+    const struct provider_row *rows = provider_rows(&n);
+    (void)err;
+    json_object_begin(&c->json);
+    json_name(&c->json, "data");
+    json_array_begin(&c->json);
+    for (size_t i = 0; i < n; i++) {
+        put_kind(&c->json, &rows[i]);
+    }
+    json_array_end(&c->json);
+    json_object_end(&c->json);
+    return true;
+}
