@@ -124,6 +124,9 @@ static struct str without_compat(struct str path)
 static enum verdict parse_cloudflare(struct request *r, struct str rest)
 {
     if (rest.len < 2) {
+        if (!is_method(r, "POST") && !is_method(r, "OPTIONS")) {
+            return not_found(r); /* nothing but a universal request would make this a path */
+        }
         r->kind = REQUEST_UNIVERSAL;
         return check_post(r);
     }
