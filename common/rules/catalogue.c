@@ -233,6 +233,9 @@ static bool read_aliases(struct catalogue *c, struct json_value v, struct error 
 {
     struct json_value name, value;
     size_t pos = 0, n = 0;
+    if (v.type != JSON_OBJECT) {
+        return v.type == JSON_NULL || bad_member(err, "aliases", "an object of texts");
+    }
     while (json_next(v, &pos, &name, &value)) {
         n++;
     }
@@ -245,6 +248,9 @@ static bool read_aliases(struct catalogue *c, struct json_value v, struct error 
         if (!read_text(name, c->arena, "aliases", &a->name, err) ||
             !read_text(value, c->arena, "aliases", &a->id, err)) {
             return false;
+        }
+        if (a->name.len == 0 || a->id.len == 0) {
+            return bad_member(err, "aliases", "an object of texts");
         }
     }
     return true;

@@ -112,7 +112,7 @@ struct tool {
     struct str parameters; /* raw JSON schema; absent: none given */
     int strict;            /* -1 not said, 0, 1 */
     enum cache_mark cache;
-    struct str raw; /* builtin: the whole tool as written */
+    struct str raw; /* builtin or freeform: the whole tool as written */
     bool freeform;  /* OpenAI's custom tool: parameters hold one text, `input` */
 };
 

@@ -9,6 +9,10 @@
 
 #define SCHEMAS_MAX 1000 /* written in all */
 #define NAMES_MAX 256    /* properties of one object */
+/* Looking is quadratic in depth and in references: past so much in all, schemas are cut. Honest
+ * ones of a megabyte stay below. */
+#define WORK_LEAST ((size_t)256 << 20)
+#define WORK_FACTOR 64u
 #define OUTPUT_MAX (4u << 20)
 
 struct converter {
@@ -506,9 +510,10 @@ static void put_schema(struct converter *c, struct json_value v, struct str desc
 {
     struct json_value text;
     size_t refs = c->at.n_refs;
-    struct schema_view *s = c->at.n_scopes < SCHEMA_DEPTH_MAX && c->written < SCHEMAS_MAX
-                                ? arena_zalloc(c->a, sizeof(*s))
-                                : NULL;
+    struct schema_view *s =
+        c->at.n_scopes < SCHEMA_DEPTH_MAX && c->written < SCHEMAS_MAX && !schema_spent(&c->at)
+            ? arena_zalloc(c->a, sizeof(*s))
+            : NULL;
     if (!s) {
         put_cut(c, description, nullable);
         return;
@@ -532,6 +537,7 @@ struct str schema_openapi(struct arena *a, struct str schema)
         return STR_NONE;
     }
     c->a = c->at.a = a;
+    c->at.most = WORK_LEAST + WORK_FACTOR * schema.len;
     buffer_init(&out, OUTPUT_MAX);
     json_writer_init(&c->w, &out);
     c->at.refs[c->at.n_refs++] = c->at.root.raw.ptr; /* "#" is recursion too */

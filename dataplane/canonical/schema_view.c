@@ -13,6 +13,11 @@ bool schema_keyword(const struct schema_view *s, const char *name, struct json_v
     return false;
 }
 
+bool schema_spent(const struct schema_place *p)
+{
+    return p->most && p->work > p->most;
+}
+
 size_t schema_count(struct json_value container)
 {
     struct json_value v;
@@ -49,11 +54,16 @@ static struct str step_text(char *buf, struct str step)
     return (struct str){buf, n};
 }
 
-static bool step_into(struct json_value from, struct str step, struct json_value *ret)
+static bool step_into(struct schema_place *p, struct json_value from, struct str step,
+                      struct json_value *ret)
 {
     struct json_value name, value;
     size_t pos = 0;
     uint64_t index = 0, at = 0;
+    p->work += from.raw.len;
+    if (schema_spent(p)) {
+        return false;
+    }
     bool numbered = from.type == JSON_ARRAY && str_to_u64(step, &index);
     while (json_next(from, &pos, from.type == JSON_OBJECT ? &name : NULL, &value)) {
         if (from.type == JSON_OBJECT ? json_text_eq(name, step) : (numbered && at++ == index)) {
@@ -64,7 +74,8 @@ static bool step_into(struct json_value from, struct str step, struct json_value
     return false;
 }
 
-static bool pointer_follow(struct json_value from, struct str pointer, struct json_value *ret)
+static bool pointer_follow(struct schema_place *p, struct json_value from, struct str pointer,
+                           struct json_value *ret)
 {
     char buf[POINTER_MAX];
     struct str rest = pointer, step;
@@ -79,7 +90,7 @@ static bool pointer_follow(struct json_value from, struct str pointer, struct js
         } else {
             rest = str_slice(tail, step.len, tail.len);
         }
-        if (!step_into(from, step_text(buf, step), &from)) {
+        if (!step_into(p, from, step_text(buf, step), &from)) {
             return false;
         }
     }
@@ -95,11 +106,11 @@ static bool ref_find(struct schema_place *p, struct json_value ref, struct json_
         return false;
     }
     struct str pointer = str_slice(text, 1, text.len);
-    if (pointer_follow(p->root, pointer, ret)) {
+    if (pointer_follow(p, p->root, pointer, ret)) {
         return true;
     }
     for (size_t i = p->n_scopes; i > 0; i--) {
-        if (pointer_follow(p->scopes[i - 1], pointer, ret)) {
+        if (pointer_follow(p, p->scopes[i - 1], pointer, ret)) {
             return true;
         }
     }
@@ -177,6 +188,7 @@ void schema_look(struct schema_place *p, struct schema_view *s, struct json_valu
         return;
     }
     s->sources[s->n++] = v;
+    p->work += SCHEMA_LOOKS * v.raw.len;
     if (read_get(v, "nullable", &t) && t.type == JSON_TRUE) {
         s->nullable = true;
     }

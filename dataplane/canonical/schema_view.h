@@ -24,11 +24,17 @@ struct schema_place {
     size_t n_refs;
     struct json_value scopes[SCHEMA_DEPTH_MAX + 1]; /* schemas around, for sloppy $refs */
     size_t n_scopes;
+    size_t work; /* bytes looked through so far */
+    size_t most; /* past so many nothing is looked at any more; 0: no limit */
 };
 
 /* Adds v and all that it names to the view; targets of $ref are pushed to p->refs, which the caller
  * cuts back when it is done with the schema. */
 void schema_look(struct schema_place *p, struct schema_view *s, struct json_value v);
+/* About how often a schema's text is walked through for its keywords. */
+#define SCHEMA_LOOKS 32u
+/* A hostile schema has been looked at enough: the rest is cut. */
+bool schema_spent(const struct schema_place *p);
 /* False when no source has it, or null. */
 bool schema_keyword(const struct schema_view *s, const char *name, struct json_value *ret);
 /* {"type":"null"}, {"const":null}, {"enum":[null]}. */

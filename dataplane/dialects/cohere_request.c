@@ -97,7 +97,7 @@ static bool put_user(struct writing *t, const struct message *m, size_t number)
             continue;
         }
         n_fits++;
-        n_here += p->type != PART_DOCUMENT;
+        n_here += p->type != PART_DOCUMENT && !(is_text(p) && p->text.len == 0);
     }
     if (m->n_parts && n_fits == 0) {
         char param[64];
@@ -116,7 +116,7 @@ static bool put_user(struct writing *t, const struct message *m, size_t number)
     json_array_begin(&t->w);
     for (size_t i = 0; i < m->n_parts; i++) {
         const struct part *p = &m->parts[i];
-        if (is_text(p)) {
+        if (is_text(p) && p->text.len) {
             json_object_begin(&t->w);
             json_field_z(&t->w, "type", "text");
             json_field_str(&t->w, "text", p->text);

@@ -3,6 +3,7 @@
  * A block that has more to it than its part can hold (S3 locations, guardContent's qualifiers,
  * documents in chunks) keeps its JSON in the part's `raw`: other dialects see the part, Bedrock
  * gets the block as it was. */
+#include "dataplane/dialects/citation_hold.h"
 #include "dataplane/dialects/converse_parts.h"
 
 #include <stdio.h>
@@ -241,6 +242,9 @@ static bool read_citations_content(struct reader *r, struct json_value v)
             if (!add_citation(r->a, p, &cap, item)) {
                 return out_of_room(r->err);
             }
+            /* a block per cited statement: it is about the whole */
+            p->citations[p->n_citations - 1].start = 0;
+            p->citations[p->n_citations - 1].end = citation_characters(p->text);
         }
     }
     return true;

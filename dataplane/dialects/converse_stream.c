@@ -4,6 +4,7 @@
  *
  * or an exception in place of any. The answer has come to its end with messageStop; metadata may
  * still come behind it with the usage, so END waits for it, or for the end of the bytes. */
+#include "dataplane/dialects/citation_hold.h"
 #include "dataplane/dialects/converse_parts.h"
 #include "dataplane/dialects/tool_shape.h"
 
@@ -26,20 +27,29 @@ struct decoder {
     bool json_tool; /* calls of CONVERSE_JSON_TOOL are text */
     bool started, finished, ended, json_seen;
     int n_tools;
+    struct citation_hold citations;
     struct slot slots[SLOTS];
 };
+
+static void release(void *arg)
+{
+    struct decoder *d = arg;
+    citation_hold_release(&d->citations);
+}
 
 void *converse_decoder_new(const struct exchange_context *x, struct arena *a, chunk_fn emit,
                            void *arg)
 {
     struct decoder *d = arena_zalloc(a, sizeof(*d));
-    if (d) {
-        d->x = x;
-        d->emit = emit;
-        d->arg = arg;
-        d->json_tool = converse_json_tool(x->request);
+    if (!d) {
+        return NULL;
     }
-    return d;
+    d->x = x;
+    d->emit = emit;
+    d->arg = arg;
+    d->json_tool = converse_json_tool(x->request);
+    citation_hold_init(&d->citations);
+    return arena_on_release(a, release, d) ? d : NULL;
 }
 
 static void send(struct decoder *d, struct chunk *c)
@@ -119,12 +129,27 @@ static void on_reasoning(struct decoder *d, struct arena *a, struct json_value v
     send_text(d, CHUNK_REDACTED, -1, read_get_text(a, v, "redactedContent"));
 }
 
-static void on_citation(struct decoder *d, struct arena *a, struct json_value v)
+struct giving {
+    struct decoder *d;
+    struct arena *a;
+};
+
+/* A block per cited statement: it is about the whole. */
+static void give_citation(void *arg, struct json_value v, int64_t characters)
 {
+    const struct giving *g = arg;
     struct citation citation;
     struct chunk c = {.type = CHUNK_CITATION, .tool = -1, .citation = &citation};
-    converse_read_citation(a, v, &citation);
-    send(d, &c);
+    converse_read_citation(g->a, v, &citation);
+    citation.start = 0;
+    citation.end = characters;
+    send(g->d, &c);
+}
+
+static void give_citations(struct decoder *d, struct arena *a)
+{
+    struct giving g = {d, a};
+    citation_hold_give(&d->citations, give_citation, &g);
 }
 
 static void on_image(struct decoder *d, struct arena *a, const struct slot *s, struct json_value v)
@@ -150,7 +175,9 @@ static void on_delta(struct decoder *d, struct arena *a, struct json_value data)
         return;
     }
     if (read_get(delta, "text", &v)) {
-        send_text(d, CHUNK_TEXT, -1, read_text(a, v));
+        struct str text = read_text(a, v);
+        citation_hold_text(&d->citations, text);
+        send_text(d, CHUNK_TEXT, -1, text);
     }
     if (read_get(delta, "toolUse", &v)) {
         struct str input = read_get_text(a, v, "input");
@@ -164,15 +191,16 @@ static void on_delta(struct decoder *d, struct arena *a, struct json_value data)
         on_reasoning(d, a, v);
     }
     if (read_get(delta, "citation", &v)) {
-        on_citation(d, a, v);
+        citation_hold_add(&d->citations, v);
     }
     if (read_get(delta, "image", &v)) {
         on_image(d, a, s, v);
     }
 }
 
-static void on_block_stop(struct decoder *d, struct json_value data)
+static void on_block_stop(struct decoder *d, struct arena *a, struct json_value data)
 {
+    give_citations(d, a);
     struct slot *s = slot_of(d, read_get_u64(data, "contentBlockIndex"));
     struct chunk c = {.type = s->kind == SLOT_TOOL ? CHUNK_TOOL_END : CHUNK_BREAK, .tool = s->tool};
     if (s->kind != SLOT_SKIP) {
@@ -189,6 +217,7 @@ static void on_message_stop(struct decoder *d, struct arena *a, struct json_valu
         return;
     }
     d->finished = true;
+    give_citations(d, a);
     c.text = read_get_text(a, data, "stopReason");
     c.finish = converse_finish_of(c.text);
     if (d->json_seen && d->n_tools == 0 && c.finish == FINISH_TOOL_CALLS) {
@@ -261,7 +290,7 @@ bool converse_decode_event(void *decoder, struct arena *scratch, struct str name
     } else if (str_eqz(name, "contentBlockStart")) {
         on_block_start(d, scratch, v);
     } else if (str_eqz(name, "contentBlockStop")) {
-        on_block_stop(d, v);
+        on_block_stop(d, scratch, v);
     } else if (str_eqz(name, "messageStop")) {
         on_message_stop(d, scratch, v);
     } else if (str_eqz(name, "metadata")) {

@@ -34,7 +34,10 @@ static int64_t offset_of(const struct cite_reader *r, size_t part, uint64_t byte
     if (!r->parts) {
         return r->ascii && bytes < INT64_MAX ? (int64_t)bytes : -1;
     }
-    if (part >= r->n_parts || r->parts[part].type != PART_TEXT || bytes > r->parts[part].text.len) {
+    while (part < r->n_parts && r->parts[part].type != PART_TEXT) {
+        part++; /* the thoughts stand before the text that is meant */
+    }
+    if (part >= r->n_parts || bytes > r->parts[part].text.len) {
         return -1;
     }
     return characters(r->parts[part].text, bytes);

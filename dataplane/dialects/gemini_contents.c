@@ -208,6 +208,20 @@ static bool content_read(struct reader *r, struct json_value v, const char *path
     return true;
 }
 
+/* Texts without a word (Gemini's command line sends them) beside parts that say something. */
+static void blanks_drop(struct message *m)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct part *p = &m->parts[i];
+        bool last_hope = to == 0 && i + 1 == m->n_parts;
+        if (p->type != PART_TEXT || p->text.len > 0 || p->signature.ptr || last_hope) {
+            m->parts[to++] = *p;
+        }
+    }
+    m->n_parts = to;
+}
+
 /* A run of pieces of one text (or thought), up to and with the first that is signed, becomes one.
  */
 static bool run_join(struct arena *a, struct part *parts, size_t n)
@@ -275,6 +289,7 @@ bool gemini_contents_read(struct json_value v, struct arena *a, struct chat_requ
         return error_set_param(err, ERR_INVALID_FIELD, "contents", "contents must not be empty");
     }
     for (size_t k = 0; k < q->n_messages; k++) {
+        blanks_drop(&q->messages[k]);
         if (q->messages[k].role == ROLE_ASSISTANT && !pieces_join(a, &q->messages[k])) {
             return no_room(&r);
         }

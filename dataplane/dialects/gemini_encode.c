@@ -392,7 +392,7 @@ static void put_system(struct gemini_out *o)
 bool gemini_put_contents(struct gemini_out *o)
 {
     const struct chat_request *q = o->q;
-    struct turns t = {.o = o, .skip_signature = gemini_generation(o->x->model) >= 3};
+    struct turns t = {.o = o, .skip_signature = gemini_may_sign(o->x->model)};
     size_t calls = 0, said = 0;
     for (size_t i = 0; i < q->n_messages; i++) {
         said += is_system(&q->messages[i]) ? 0 : 1;

@@ -231,8 +231,11 @@ static bool thoughts_wanted(const struct gemini_out *o, bool thinks)
 
 static bool cannot_think(struct str model)
 {
-    unsigned n = gemini_generation(model);
-    return n == 1 || str_starts(gemini_model_name(model), STR_LIT("gemini-2.0"));
+    struct str name = gemini_model_name(model);
+    unsigned n = gemini_generation(name);
+    bool draws_or_speaks = n == 2 && (memmem(name.ptr, name.len, "-image", 6) != NULL ||
+                                      memmem(name.ptr, name.len, "-tts", 4) != NULL);
+    return n == 1 || draws_or_speaks || str_starts(name, STR_LIT("gemini-2.0"));
 }
 
 static void put_thinking(struct gemini_out *o)

@@ -46,6 +46,9 @@ void gemini_put_name(struct json_writer *w, struct json_value name);
 struct str gemini_model_name(struct str model);
 /* The generation of a model's name: 2 for gemini-2.5-pro, 0 when it does not say. */
 unsigned gemini_generation(struct str model);
+/* Whether calls must be signed: from the third generation on, which is what an unnumbered name
+ * ("gemini-flash-latest") may stand for; older ones do not mind. */
+bool gemini_may_sign(struct str model);
 /* "call_" + unique + "_" + number. */
 struct str gemini_call_id(struct arena *a, struct str unique, unsigned number);
 

@@ -367,6 +367,13 @@ static bool numbers_read(struct request_reader *r, const struct json_member *m)
             return false;
         }
     }
+    /* Google's topK is a float: others want the whole number that it is */
+    struct error ignored = ERROR_INIT;
+    uint64_t top_k = 0;
+    if (q->top_k.ptr && read_u64_member(&m[TOP_K], "", &top_k, &ignored)) {
+        struct str plain = arena_printf(r->a, "%llu", (unsigned long long)top_k);
+        q->top_k = plain.ptr ? plain : q->top_k;
+    }
     if (!read_u64_member(&m[MAX_TOKENS], "generationConfig.maxOutputTokens", &q->max_tokens,
                          r->err) ||
         !read_u64_member(&m[CANDIDATES], "generationConfig.candidateCount", &q->n, r->err) ||
@@ -502,7 +509,11 @@ bool gemini_request_read(struct json_value v, struct str model, struct arena *a,
     if (!q.model.ptr) {
         q.model = gemini_model_name(read_member(a, &m[MODEL]));
     }
-    q.safety = read_raw(&m[SAFETY]);
+    size_t pos = 0;
+    struct json_value setting;
+    if (m[SAFETY].found && json_next(m[SAFETY].value, &pos, NULL, &setting)) {
+        q.safety = m[SAFETY].value.raw; /* an empty list asks for nothing */
+    }
     q.metadata = read_raw(&m[LABELS]);
     if (!messages_read(&r, m) || (m[TOOLS].found && !tools_read(&r, m[TOOLS].value)) ||
         (m[TOOL_CONFIG].found && !tool_config_read(&r, m[TOOL_CONFIG].value)) ||

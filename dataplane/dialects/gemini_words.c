@@ -116,6 +116,13 @@ unsigned gemini_generation(struct str model)
     return n;
 }
 
+bool gemini_may_sign(struct str model)
+{
+    struct str name = gemini_model_name(model);
+    return gemini_generation(name) >= 3 ||
+           (gemini_generation(name) == 0 && str_starts(name, STR_LIT("gemini-")));
+}
+
 struct str gemini_call_id(struct arena *a, struct str unique, unsigned number)
 {
     return arena_printf(a, "call_%.*s%s%u", STR_ARG(unique), unique.len ? "_" : "", number);

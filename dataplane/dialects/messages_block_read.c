@@ -1,5 +1,6 @@
 /* Content blocks of Anthropic's Messages, of requests and of answers, to neutral parts. What is
  * known is read, with the path of what is wrong; what is not known stays raw. */
+#include "dataplane/dialects/citation_hold.h"
 #include "dataplane/dialects/messages_inside.h"
 
 #include <inttypes.h>
@@ -113,10 +114,7 @@ static bool read_citations(const struct messages_reader *r, struct json_value bl
     if (!ret->citations) {
         return error_set(r->err, ERR_INTERNAL, "out of room");
     }
-    int64_t characters = 0;
-    for (size_t i = 0; i < ret->text.len; i++) {
-        characters += ((unsigned char)ret->text.ptr[i] & 0xc0) != 0x80;
-    }
+    int64_t characters = citation_characters(ret->text);
     while (ret->n_citations < n && json_next(list, &pos, NULL, &v)) {
         if (v.type == JSON_OBJECT) {
             struct citation *c = &ret->citations[ret->n_citations++];

@@ -3,6 +3,7 @@
  * all that is kept, but for a built-in tool's own block, whose input is collected so that the block
  * can be handed over whole. What is past the ceiling, and blocks with deltas that are not known,
  * are left out. */
+#include "dataplane/dialects/citation_hold.h"
 #include "dataplane/dialects/messages_inside.h"
 
 #define NATIVE_MAX (1u << 20)
@@ -30,6 +31,7 @@ struct decoder {
     bool json_answered; /* the JSON answer was a tool call: the reason is not "tool_use" */
     bool broken;        /* the native block cannot be told whole */
     struct buffer native, input;
+    struct citation_hold citations;
     struct messages_counts counts;
 };
 
@@ -38,6 +40,7 @@ static void release(void *arg)
     struct decoder *d = arg;
     buffer_release(&d->native);
     buffer_release(&d->input);
+    citation_hold_release(&d->citations);
 }
 
 void *messages_decoder_new(const struct exchange_context *x, struct arena *a, chunk_fn emit,
@@ -50,6 +53,7 @@ void *messages_decoder_new(const struct exchange_context *x, struct arena *a, ch
     *d = (struct decoder){.x = x, .a = a, .emit = emit, .arg = arg, .tool = -1};
     buffer_init(&d->native, NATIVE_MAX);
     buffer_init(&d->input, NATIVE_MAX);
+    citation_hold_init(&d->citations);
     return arena_on_release(a, release, d) ? d : NULL;
 }
 
@@ -79,7 +83,7 @@ static void start(struct decoder *d, struct arena *scratch, struct json_value me
     c.model = read_get_text(scratch, message, "model");
     if (read_get(message, "usage", &usage)) {
         messages_counts_read(&d->counts, usage);
-        c.service_tier = read_get_text(scratch, usage, "service_tier");
+        c.service_tier = messages_read_tier(scratch, usage);
     }
     if (d->counts.found) {
         u = messages_counts_usage(&d->counts);
@@ -143,10 +147,32 @@ static void give_signature(struct decoder *d, struct str text)
     }
 }
 
-static void give_citation(struct decoder *d, struct arena *scratch, struct json_value v)
+struct giving {
+    struct decoder *d;
+    struct arena *scratch;
+};
+
+/* Anthropic cuts a block per cited statement: it is about the whole. */
+static void give_citation(void *arg, struct json_value v, int64_t characters)
 {
-    struct citation c = messages_read_citation(scratch, v);
-    give(d, (struct chunk){.type = CHUNK_CITATION, .tool = -1, .citation = &c});
+    const struct giving *g = arg;
+    struct citation c = messages_read_citation(g->scratch, v);
+    c.start = 0;
+    c.end = characters;
+    give(g->d, (struct chunk){.type = CHUNK_CITATION, .tool = -1, .citation = &c});
+}
+
+/* Of the block that has ended, whether it said so or not. */
+static void give_citations(struct decoder *d, struct arena *scratch)
+{
+    struct giving g = {d, scratch};
+    citation_hold_give(&d->citations, give_citation, &g);
+}
+
+static void give_block_text(struct decoder *d, struct str text)
+{
+    citation_hold_text(&d->citations, text);
+    give_text(d, CHUNK_TEXT, -1, text);
 }
 
 static void block_start(struct decoder *d, struct arena *scratch, struct json_value event)
@@ -154,6 +180,7 @@ static void block_start(struct decoder *d, struct arena *scratch, struct json_va
     struct json_value block;
     d->block = BLOCK_NONE;
     d->tool = -1;
+    give_citations(d, scratch);
     if (!read_get(event, "content_block", &block) || block.type != JSON_OBJECT) {
         return;
     }
@@ -162,10 +189,10 @@ static void block_start(struct decoder *d, struct arena *scratch, struct json_va
         struct json_value list, v;
         size_t pos = 0;
         d->block = BLOCK_TEXT;
-        give_text(d, CHUNK_TEXT, -1, read_get_text(scratch, block, "text"));
+        give_block_text(d, read_get_text(scratch, block, "text"));
         while (read_get(block, "citations", &list) && json_next(list, &pos, NULL, &v)) {
             if (v.type == JSON_OBJECT) {
-                give_citation(d, scratch, v);
+                citation_hold_add(&d->citations, v);
             }
         }
     } else if (str_eqz(type, "thinking")) {
@@ -200,7 +227,7 @@ static void block_delta(struct decoder *d, struct arena *scratch, struct json_va
     }
     struct str type = read_get_text(scratch, delta, "type");
     if (str_eqz(type, "text_delta")) {
-        give_text(d, CHUNK_TEXT, -1, read_get_text(scratch, delta, "text"));
+        give_block_text(d, read_get_text(scratch, delta, "text"));
     } else if (str_eqz(type, "input_json_delta")) {
         delta_input(d, read_get_text(scratch, delta, "partial_json"));
     } else if (str_eqz(type, "thinking_delta")) {
@@ -209,7 +236,7 @@ static void block_delta(struct decoder *d, struct arena *scratch, struct json_va
         give_signature(d, read_get_text(scratch, delta, "signature"));
     } else if (str_eqz(type, "citations_delta")) {
         if (read_get(delta, "citation", &v) && v.type == JSON_OBJECT) {
-            give_citation(d, scratch, v);
+            citation_hold_add(&d->citations, v);
         }
     } else if (d->block == BLOCK_NATIVE) {
         d->broken = true;
@@ -251,6 +278,7 @@ static void give_native(struct decoder *d, struct arena *scratch)
 
 static void block_stop(struct decoder *d, struct arena *scratch)
 {
+    give_citations(d, scratch);
     switch (d->block) {
     case BLOCK_TOOL:
         give(d, (struct chunk){.type = CHUNK_TOOL_END, .tool = d->tool});
@@ -279,6 +307,7 @@ static void block_stop(struct decoder *d, struct arena *scratch)
 static void message_delta(struct decoder *d, struct arena *scratch, struct json_value event)
 {
     struct json_value delta, usage;
+    give_citations(d, scratch);
     if (read_get(event, "delta", &delta) && !d->finished) {
         struct str word = read_get_text(scratch, delta, "stop_reason");
         enum finish f = messages_finish_of(word);
@@ -301,7 +330,7 @@ static void message_delta(struct decoder *d, struct arena *scratch, struct json_
         give(d, (struct chunk){.type = CHUNK_USAGE,
                                .tool = -1,
                                .usage = &u,
-                               .service_tier = read_get_text(scratch, usage, "service_tier")});
+                               .service_tier = messages_read_tier(scratch, usage)});
     }
 }
 

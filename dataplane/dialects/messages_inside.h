@@ -1,14 +1,18 @@
 /* What the files of the Anthropic Messages dialect share; nobody else includes this. The dialect in
  * one look:
  *
- *   messages_request_read.c   the client's request      messages_request_write.c  the provider's
- *   messages_block_read.c     content blocks in         messages_block_write.c    content blocks
- * out messages_plan.c           what a model takes: thinking, schemas, sampling messages_reply.c
- * whole answers, both ways; messages_usage.c: their numbers and reasons messages_decoder.c the
- * provider's stream     messages_encoder.c        the client's stream
- *                                                     (messages_events.c: its events)
- * messages_names.c tool names and ids, signatures of other families messages_codec.c          the
- * tables of functions */
+ *     messages_request_read.c   the client's request
+ *     messages_request_write.c  the provider's; messages_settings_write.c beside the prompt
+ *     messages_block_read.c     content blocks in
+ *     messages_block_write.c    content blocks out
+ *     messages_plan.c           what a model takes: thinking, schemas, sampling
+ *     messages_reply.c          whole answers, both ways
+ *     messages_usage.c          their numbers and reasons
+ *     messages_decoder.c        the provider's stream
+ *     messages_encoder.c        the client's stream (messages_events.c: its events)
+ *     messages_names.c          tool names and ids, signatures of other families
+ *     messages_codec.c          the tables of functions
+ */
 #ifndef DATAPLANE_DIALECTS_MESSAGES_INSIDE_H
 #define DATAPLANE_DIALECTS_MESSAGES_INSIDE_H
 
@@ -143,6 +147,8 @@ struct messages_counts {
     uint64_t output, thinking, searches;
 };
 void messages_counts_read(struct messages_counts *c, struct json_value usage);
+/* The tier that served the request, in the words of most dialects; absent: none told. */
+struct str messages_read_tier(struct arena *a, struct json_value usage);
 struct usage messages_counts_usage(const struct messages_counts *c);
 /* The `usage` object. */
 void messages_write_usage(struct json_writer *w, const struct usage *u, struct str service_tier);

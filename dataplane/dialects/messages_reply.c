@@ -83,7 +83,7 @@ bool messages_read_reply(struct str body, const struct exchange_context *x, stru
     ret->n_choices = 1;
     if (read_get(v, "usage", &usage)) {
         messages_counts_read(&counts, usage);
-        ret->service_tier = read_get_text(a, usage, "service_tier");
+        ret->service_tier = messages_read_tier(a, usage);
     }
     ret->usage = messages_counts_usage(&counts);
     return read_choice(v, x, a, &ret->choices[0], err);

@@ -70,6 +70,12 @@ struct usage messages_counts_usage(const struct messages_counts *c)
     return u;
 }
 
+struct str messages_read_tier(struct arena *a, struct json_value usage)
+{
+    struct str tier = read_get_text(a, usage, "service_tier");
+    return str_eqz(tier, "standard") ? STR_LIT("default") : tier;
+}
+
 static void put_tier(struct json_writer *w, struct str tier)
 {
     if (str_eqz(tier, "default")) {

@@ -346,6 +346,11 @@ bool openai_read_annotation(struct arena *a, struct json_value o, enum family fa
         return false;
     }
     c.title = read_get_text(a, o, str_eqz(type, "url_citation") ? "title" : "filename");
+    if (str_eqz(type, "file_citation")) { /* says where alone, not how much */
+        c.start = c.end = position(o, "index");
+        *ret = c;
+        return true;
+    }
     c.start = position(o, "start_index");
     c.end = position(o, "end_index");
     *ret = c;
@@ -416,6 +421,15 @@ bool openai_choice_error(struct json_value choices, struct json_value *ret_choic
         }
     }
     return false;
+}
+
+uint64_t openai_hash(struct str id)
+{
+    uint64_t h = 1469598103934665603ULL;
+    for (size_t i = 0; i < id.len; i++) {
+        h = (h ^ (unsigned char)id.ptr[i]) * 1099511628211ULL;
+    }
+    return id.len ? h | 1 : 0;
 }
 
 int64_t openai_characters(struct str text)

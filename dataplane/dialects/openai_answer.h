@@ -58,6 +58,9 @@ bool openai_read_source(struct arena *a, struct json_value o, struct citation *r
 /* The first choice that holds an error (OpenRouter's, when its own provider failed midway). */
 bool openai_choice_error(struct json_value choices, struct json_value *ret_choice);
 
+/* What a stream's reader knows an id by; 0 only for an empty one. */
+uint64_t openai_hash(struct str id);
+
 /* Characters of UTF-8 text. */
 int64_t openai_characters(struct str text);
 

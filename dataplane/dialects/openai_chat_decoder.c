@@ -75,15 +75,6 @@ static struct choice *choice_state(struct decoder *d, unsigned index)
     return d->choices[index];
 }
 
-static uint64_t hash(struct str s)
-{
-    uint64_t h = 1469598103934665603ULL;
-    for (size_t i = 0; i < s.len; i++) {
-        h = (h ^ (unsigned char)s.ptr[i]) * 1099511628211ULL;
-    }
-    return s.len ? h | 1 : 0;
-}
-
 static int call_add(struct at *e, uint64_t index, struct str id)
 {
     struct choice *s = e->state;
@@ -103,7 +94,7 @@ static int call_add(struct at *e, uint64_t index, struct str id)
         s->cap_calls = cap;
     }
     struct call *c = &s->calls[s->n_calls];
-    *c = (struct call){.index = index, .id_hash = hash(id)};
+    *c = (struct call){.index = index, .id_hash = openai_hash(id)};
     c->id_len = id.len < sizeof(c->id) ? id.len : 0;
     if (c->id_len) {
         memcpy(c->id, id.ptr, c->id_len);
@@ -116,7 +107,7 @@ static int call_add(struct at *e, uint64_t index, struct str id)
 static int call_find(struct at *e, uint64_t index, struct str id, struct str name)
 {
     struct choice *s = e->state;
-    uint64_t h = hash(id);
+    uint64_t h = openai_hash(id);
     for (unsigned i = s->n_calls; i-- > 0;) {
         const struct call *c = &s->calls[i];
         if (index != UINT64_MAX ? c->index != index : id.len && c->id_hash != h) {
@@ -462,6 +453,21 @@ static bool take_error(struct decoder *d, struct arena *scratch, struct str name
     return true;
 }
 
+/* Some never say why a choice stopped: at the stream's own end it just did. */
+static void finish_all(struct decoder *d)
+{
+    for (unsigned i = 0; i < CHOICES_MAX; i++) {
+        struct choice *s = d->choices[i];
+        if (s && !s->finished) {
+            s->finished = true;
+            emit(d, (struct chunk){.type = CHUNK_FINISH,
+                                   .choice = i,
+                                   .tool = -1,
+                                   .finish = s->n_calls ? FINISH_TOOL_CALLS : FINISH_STOP});
+        }
+    }
+}
+
 bool openai_chat_decode_event(void *decoder, struct arena *scratch, struct str name,
                               struct str data)
 {
@@ -476,6 +482,7 @@ bool openai_chat_decode_event(void *decoder, struct arena *scratch, struct str n
         if (!d->started) {
             start(d, scratch, (struct json_value){.type = JSON_OBJECT, .raw = STR_LIT("{}")});
         }
+        finish_all(d);
         emit(d, (struct chunk){.type = CHUNK_END, .tool = -1});
         return true;
     }

@@ -10,8 +10,6 @@
 
 struct choice {
     bool role; /* was told */
-    bool finished;
-    bool called; /* some call was begun */
     uint64_t begun[CALLS_MAX / 64];
     uint64_t filled[CALLS_MAX / 64]; /* some text of the arguments has gone out */
 };
@@ -298,7 +296,6 @@ static void note_call(struct encoder *e, const struct chunk *c)
     uint64_t bit = 1ULL << (c->tool % 64);
     if (c->type == CHUNK_TOOL_BEGIN) {
         s->begun[c->tool / 64] |= bit;
-        s->called = true;
     } else if (c->type == CHUNK_TOOL_ARGUMENTS) {
         s->filled[c->tool / 64] |= bit;
     }
@@ -350,36 +347,15 @@ static void put_start(struct encoder *e, const struct chunk *c, struct buffer *o
 static void put_finish(struct encoder *e, const struct chunk *c, struct buffer *out)
 {
     struct json_writer w;
-    struct choice *s = choice_state(e, c->choice);
-    if (s) {
-        s->finished = true;
-    }
     tell_role(e, out, c->choice);
     fill_empty_calls(e, out, c->choice);
     choice_begin(e, &w, out, c->choice);
     choice_end(e, &w, STR_NONE, openai_finish_word(c->finish));
 }
 
-/* SDKs take a choice that never said why it stopped for a broken stream; this one came to its end,
- * its provider just does not say. */
-static void finish_all(struct encoder *e, struct buffer *out)
-{
-    for (unsigned i = 0; i < CHOICES_MAX; i++) {
-        const struct choice *s = e->choices[i];
-        if (s && s->role && !s->finished) {
-            put_finish(e,
-                       &(struct chunk){.type = CHUNK_FINISH,
-                                       .choice = i,
-                                       .finish = s->called ? FINISH_TOOL_CALLS : FINISH_STOP},
-                       out);
-        }
-    }
-}
-
 static void put_end(struct encoder *e, struct buffer *out)
 {
     struct json_writer w;
-    finish_all(e, out);
     if (e->stream_usage && e->usage.found) {
         event_begin(e, &w, out);
         event_end(e, &w, &e->usage);

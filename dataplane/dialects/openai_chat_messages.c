@@ -315,6 +315,21 @@ static void put_thoughts(struct openai_chat_writer *c, const struct message *m)
     }
 }
 
+/* A message of which all is lost would be an empty answer, which the model never gave. */
+static bool is_sayable(const struct openai_chat_writer *c, const struct message *m)
+{
+    bool thinks = openai_target_is(c->x, "openrouter") || (c->x->quirks & QUIRK_REASONING_CONTENT);
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct part *p = &m->parts[i];
+        bool thought = p->type == PART_THINKING || p->type == PART_REDACTED_THINKING;
+        bool native = p->type == PART_NATIVE && (p->family != FAMILY_CHAT || !p->id.ptr);
+        if (!native && (thinks || !thought) && p->type != PART_IMAGE) {
+            return true;
+        }
+    }
+    return m->n_parts == 0;
+}
+
 static void put_assistant(struct openai_chat_writer *c, const struct message *m)
 {
     struct part *texts = arena_zalloc(c->a, (m->n_parts + 1) * sizeof(*texts));
@@ -379,6 +394,18 @@ static void put_assistant(struct openai_chat_writer *c, const struct message *m)
     json_object_end(&c->w);
 }
 
+/* The losses are named by put_assistant all the same: what it wrote is taken back. */
+static void put_answer(struct openai_chat_writer *c, const struct message *m)
+{
+    struct json_writer before = c->w;
+    size_t mark = c->w.out->len;
+    put_assistant(c, m);
+    if (!is_sayable(c, m)) {
+        c->w.out->len = mark;
+        c->w = before;
+    }
+}
+
 /* A `tool` message carries text alone: other content follows in a user message of its own, behind
  * all results of the turn, in their order. */
 static void put_results(struct openai_chat_writer *c, const struct message *m)
@@ -434,7 +461,7 @@ bool openai_chat_put_messages(struct openai_chat_writer *c)
             role = ROLE_SYSTEM;
         }
         if (role == ROLE_ASSISTANT) {
-            put_assistant(c, m);
+            put_answer(c, m);
         } else if (role == ROLE_TOOL) {
             put_results(c, m);
         } else {

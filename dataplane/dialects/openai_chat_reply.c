@@ -177,6 +177,9 @@ static bool read_choice(struct openai_decode *d, struct json_value answer, struc
     c->finish_raw = read_get_text(d->a, o, "finish_reason");
     c->finish = openai_finish_of(c->finish_raw);
     c->stop_sequence = openai_stop_hit(d->a, o, x);
+    if (c->finish == FINISH_NONE) {
+        c->finish = FINISH_STOP; /* it is whole all the same */
+    }
     if (c->finish == FINISH_STOP && calls) {
         c->finish = FINISH_TOOL_CALLS; /* a forced call ends with "stop" */
     } else if (c->finish == FINISH_STOP && c->stop_sequence.ptr) {

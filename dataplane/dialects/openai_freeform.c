@@ -41,6 +41,7 @@ bool openai_read_freeform(struct openai_decode *d, struct json_value tool)
         o = tool;
     }
     t->freeform = true;
+    t->raw = tool.raw;
     t->strict = -1;
     t->name = read_get_text(d->a, o, "name");
     if (!t->name.len) {

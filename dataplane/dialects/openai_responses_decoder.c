@@ -58,20 +58,11 @@ static void emit_text(struct at *e, enum chunk_type type, struct str text)
     }
 }
 
-static uint64_t hash(struct str s)
-{
-    uint64_t h = 1469598103934665603ULL;
-    for (size_t i = 0; i < s.len; i++) {
-        h = (h ^ (unsigned char)s.ptr[i]) * 1099511628211ULL;
-    }
-    return s.len ? h | 1 : 0;
-}
-
 /* By output_index; by the item's id where a provider leaves that out. */
 static struct item *item_find(struct decoder *d, struct json_value event, struct str id)
 {
     struct json_value v;
-    uint64_t h = hash(id), at = ITEMS_MAX;
+    uint64_t h = openai_hash(id), at = ITEMS_MAX;
     if (read_get(event, "output_index", &v) && v.type == JSON_NUMBER) {
         at = read_get_u64(event, "output_index");
     } else if (h) {

@@ -365,6 +365,9 @@ static void put_media(struct responses_encoder *e, struct buffer *out, const str
     }
     if (whole.len <= HELD_MAX - e->held) {
         responses_hold(e, &it->text, whole);
+        if (native) { /* SDKs count the items by these */
+            responses_item_event(e, out, "response.output_item.added", (unsigned)index, true);
+        }
         responses_item_event(e, out, "response.output_item.done", (unsigned)index, true);
     } else { /* too large to be held: it is told once, and absent from the response's end */
         size_t from = responses_event_begin(e, &w, out, "response.output_item.done");

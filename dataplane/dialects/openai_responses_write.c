@@ -28,12 +28,20 @@ static const char *status_word(enum openai_responses_status s)
 
 struct str openai_responses_error_code(const struct provider_error *e)
 {
-    if (e->class == FAILURE_RATE_LIMIT || e->class == FAILURE_QUOTA) {
+    switch (e->class) {
+    case FAILURE_RATE_LIMIT:
         return STR_LIT("rate_limit_exceeded");
+    case FAILURE_QUOTA:
+    case FAILURE_BILLING:
+        return STR_LIT("insufficient_quota");
+    case FAILURE_CONTEXT_LENGTH:
+        return STR_LIT("context_length_exceeded");
+    case FAILURE_INVALID:
+    case FAILURE_CONTENT_POLICY:
+        return STR_LIT("invalid_prompt");
+    default:
+        return STR_LIT("server_error");
     }
-    bool prompt = e->class == FAILURE_INVALID || e->class == FAILURE_CONTEXT_LENGTH ||
-                  e->class == FAILURE_CONTENT_POLICY;
-    return prompt ? STR_LIT("invalid_prompt") : STR_LIT("server_error");
 }
 
 static void put_null(struct json_writer *w, const char *name)
@@ -101,7 +109,7 @@ static void put_tools(struct json_writer *w, const struct chat_request *q)
     json_array_begin(w);
     for (size_t i = 0; q && i < q->n_tools; i++) {
         const struct tool *t = &q->tools[i];
-        if (t->builtin) {
+        if (t->builtin || t->freeform) {
             json_put_raw(w, t->raw);
             continue;
         }
@@ -125,7 +133,7 @@ static void put_choice(struct json_writer *w, const struct chat_request *q)
         return;
     }
     json_object_begin(w);
-    json_field_z(w, "type", "function");
+    json_field_z(w, "type", openai_is_freeform(q, q->tool_choice_name) ? "custom" : "function");
     json_field_str(w, "name", q->tool_choice_name);
     json_object_end(w);
 }

@@ -136,16 +136,19 @@ struct conn {
     char peer[64]; /* text of addr, made when asked for */
 };
 
-/* conn.c. conn_new takes over fd and tls (NULL: plain). */
-struct conn *conn_new(struct conn_shared *s, int fd, struct tls *tls, const void *addr,
-                      size_t addr_len);
-/* Sends or queues; `more` says that further bytes follow within this event, so small pieces may
- * wait for them. */
+/* conn_write.c. Sends or queues; `more` says that further bytes follow within this event, so small
+ * pieces may wait for them. */
 void conn_write(struct conn *c, const struct iovec *iov, unsigned n, bool more);
 size_t conn_queued(const struct conn *c);
 /* The two halves of conn_write: adds to the queue; sends the queue, once. */
 void conn_queue(struct conn *c, const char *p, size_t n);
 void conn_push(struct conn *c);
+bool conn_send_queued(struct conn *c); /* as conn_push; false: the client is gone */
+void conn_set_write_deadline(struct conn *c);
+
+/* conn.c. conn_new takes over fd and tls (NULL: plain). */
+struct conn *conn_new(struct conn_shared *s, int fd, struct tls *tls, const void *addr,
+                      size_t addr_len);
 /* Nothing refers to the closed connection any more: freed behind this turn. */
 void conn_release(struct conn *c);
 /* The current exchange has ended: goes on with the next request, or closes. */
@@ -161,7 +164,6 @@ const char *conn_state_name(enum conn_state s);
 /* The one setter: checks the predecessor, moves the connection to its state's list. */
 void conn_set_state(struct conn *c, enum conn_state s);
 void conn_set_interest(struct conn *c);
-void conn_set_write_deadline(struct conn *c);
 size_t conn_unread(const struct conn *c); /* bytes waiting in `in` */
 /* A read ended with 0 or STREAM_FAILED. */
 void conn_read_ended(struct conn *c, long code);

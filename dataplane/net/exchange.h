@@ -1,6 +1,6 @@
-/* One request and its answer on a client connection, whatever the protocol version: HTTP/1.1 today,
- * an HTTP/2 stream later. The connection (net/conn.c) makes it, reads head and body, then hands it
- * to the server's `on_request`; the request layer answers through the calls below. All on the
+/* One request and its answer on a client connection, whatever the protocol version: HTTP/1.1, or a
+ * stream of HTTP/2. The connection (net/conn.c) makes it, reads head and body, then hands it to the
+ * server's `on_request`; the request layer answers through the calls below. All on the
  * worker's thread.
  *
  * Life: on_request(x) → any number of exchange_* → exchange_end, exchange_abort or exchange_reply,

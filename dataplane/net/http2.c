@@ -11,6 +11,9 @@
 #define STREAM_WINDOW (1 << 20)
 #define SESSION_WINDOW (8 << 20)
 #define TICK_MS 1000u
+/* Frames that wait in libnghttp2 (its answers to faults, mostly): more than any honest client can
+ * make it owe. */
+#define OUTBOUND_MAX 4096u
 
 int http2_preface(const char *p, size_t n)
 {
@@ -45,7 +48,7 @@ static void fill(struct http2_session *h)
     ssize_t n = 1;
     while (h->ng && n > 0 && !c->blocked) {
         const uint8_t *bytes;
-        while (conn_queued(c) < CONN_LOW_WATER &&
+        while (h->ng && conn_queued(c) < CONN_LOW_WATER &&
                (n = nghttp2_session_mem_send(h->ng, &bytes)) > 0) {
             conn_queue(c, (const char *)bytes, (size_t)n);
         }
@@ -121,6 +124,7 @@ bool http2_held(const struct http2_session *h)
 
 void http2_writable(struct conn *c)
 {
+    c->h2->blocked_ms = 0;
     flush(c->h2);
 }
 
@@ -159,7 +163,6 @@ static bool greet(struct http2_session *h)
 static void feed(struct http2_session *h, const char *p, size_t n)
 {
     struct conn *c = h->conn;
-    h->last_ms = http2_now_ms(h);
     ssize_t used = nghttp2_session_mem_recv(h->ng, (const uint8_t *)p, n);
     if (c->state == CONN_CLOSED) {
         return;
@@ -169,6 +172,9 @@ static void feed(struct http2_session *h, const char *p, size_t n)
         return;
     }
     flush(h);
+    if (h->ng && nghttp2_session_get_outbound_queue_size(h->ng) > OUTBOUND_MAX) {
+        conn_lost(c, false);
+    }
 }
 
 void http2_begin(struct conn *c, const char *p, size_t n)
@@ -177,6 +183,7 @@ void http2_begin(struct conn *c, const char *p, size_t n)
     h->conn = c;
     list_init(&h->streams);
     c->h2 = h;
+    h->last_ms = http2_now_ms(h);
     conn_set_state(c, CONN_HTTP2);
     if (!session_new(h) || !greet(h)) {
         conn_close(c);
@@ -211,9 +218,20 @@ void http2_on_timer(struct conn *c)
     struct http2_session *h = c->h2;
     const struct exchange_limits *l = &c->shared->limits;
     uint64_t now = http2_now_ms(h);
-    if (h->n_streams == 0 && now >= h->last_ms + l->idle_timeout_ms) {
-        conn_close(c);
+    if (!c->blocked) {
+        h->blocked_ms = 0;
+    } else if (h->blocked_ms == 0) {
+        h->blocked_ms = now;
+    } else if (now >= h->blocked_ms + l->write_timeout_ms) {
+        conn_lost(c, false);
         return;
+    }
+    if (h->n_streams == 0 && now >= h->last_ms + l->idle_timeout_ms) {
+        if (h->goaway || c->blocked) {
+            conn_close(c);
+            return;
+        }
+        http2_drain(c); /* says goodbye, so that a client asks nothing more here, and closes */
     }
     struct list *n = h->streams.next;
     while (n != &h->streams) {

@@ -22,6 +22,7 @@ struct http2_stream {
     size_t out_off;
     uint64_t started_ms;
     uint64_t stalled_ms; /* since when the client takes nothing; 0: nothing waits */
+    bool other_host;     /* `host` is there and is not :authority */
     bool has_host;
     bool handed;    /* to the handler */
     bool received;  /* the end of the request has come */
@@ -29,6 +30,7 @@ struct http2_stream {
     bool ended;     /* all of the answer is in `out` */
     bool broken;    /* … and it ends visibly cut */
     bool closed;    /* the stream is: nothing can be sent any more */
+    bool reset;     /* a reset is queued */
 };
 
 struct http2_session {
@@ -39,12 +41,15 @@ struct http2_session {
     bool flush_queued;
     bool closing; /* http2_closed is on the stack */
     bool goaway;
-    uint64_t last_ms; /* when the last byte came, or a stream ended */
+    size_t bodies;       /* bytes of request bodies that its streams hold */
+    uint64_t last_ms;    /* when the last stream began or ended */
+    uint64_t blocked_ms; /* since when the kernel takes nothing; 0: it does */
 };
 
 /* http2.c */
 uint64_t http2_now_ms(const struct http2_session *h);
 void http2_flush_later(struct http2_session *h); /* what is queued goes out behind this turn */
+void http2_reset(struct http2_stream *st, uint32_t code); /* once */
 
 /* http2_stream.c */
 void http2_set_callbacks(nghttp2_session_callbacks *callbacks);

@@ -9,7 +9,10 @@
 #include "dataplane/net/http2_inside.h"
 
 #define BODY_MIN_RATE 256u /* bytes per second over a body, as for HTTP/1.1 */
-#define PSEUDO_ROOM 128u   /* for method, version and the host line around the path */
+/* What the bodies of all streams of one connection may hold together, in largest bodies: so many
+ * streams must not make it so many times as much. */
+#define BODIES_MAX 4u
+#define PSEUDO_ROOM 128u /* for method, version and the host line around the path */
 
 /* ---- streams ---- */
 
@@ -19,7 +22,7 @@ static struct http2_stream *stream_new(struct http2_session *h, int32_t id)
     const struct exchange_limits *l = &h->conn->shared->limits;
     st->session = h;
     st->id = id;
-    st->started_ms = http2_now_ms(h);
+    st->started_ms = h->last_ms = http2_now_ms(h);
     for (unsigned i = 0; i < PSEUDO_COUNT; i++) {
         buffer_init(&st->pseudo[i], l->max_head_bytes);
     }
@@ -49,6 +52,7 @@ void http2_stream_free(struct http2_stream *st)
     }
     list_remove(&st->node);
     h->n_streams--;
+    h->bodies -= st->body.len;
     release_head(st);
     buffer_release(&st->text);
     buffer_release(&st->body);
@@ -74,6 +78,14 @@ void http2_stream_gone(struct http2_stream *st, bool later)
     } else if (!x->gone) {
         x->gone = true;
         exchange_tell_lost(x, later);
+    }
+}
+
+void http2_reset(struct http2_stream *st, uint32_t code)
+{
+    nghttp2_session *ng = st->session->ng;
+    if (ng && !st->closed && !st->reset) {
+        st->reset = nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, code) == 0;
     }
 }
 
@@ -137,7 +149,9 @@ static bool read_head(struct http2_stream *st)
     struct error err = ERROR_INIT;
     enum http1_result got = HTTP1_BAD;
     put_head(st);
-    if (head_too_large(st)) {
+    if (st->other_host) {
+        (void)error_set(&err, ERR_BAD_REQUEST, "host and :authority differ");
+    } else if (head_too_large(st)) {
         (void)error_set(&err, ERR_HEADERS_TOO_LARGE, "request head exceeds the limit of %zu bytes",
                         s->limits.max_head_bytes);
     } else {
@@ -202,7 +216,11 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (name_len && name[0] == ':') {
         return 0; /* :scheme */
     }
-    st->has_host = st->has_host || str_eqz(n, "host");
+    if (str_eqz(n, "host")) { /* pseudo headers stand before all others */
+        struct str authority = buffer_str(&st->pseudo[AUTHORITY]);
+        st->has_host = true;
+        st->other_host = st->other_host || (authority.len && !str_eq_nocase(authority, v));
+    }
     put_line(&st->fields, n, v);
     return 0;
 }
@@ -212,7 +230,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
     struct http2_stream *st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
     (void)arg;
     bool of_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    if (!st || st->closed || !of_message) {
+    if (!st || st->closed || st->reset || !of_message) {
         return 0;
     }
     st->received = st->received || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
@@ -232,7 +250,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     bool of_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     (void)arg;
     if (st && of_message && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && !st->received) {
-        (void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+        http2_reset(st, NGHTTP2_NO_ERROR);
     }
     return 0;
 }
@@ -244,10 +262,17 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct error err = ERROR_INIT;
     (void)flags;
     (void)arg;
-    if (!st || st->closed || st->handed || !st->x) {
+    if (!st || st->closed || st->reset || st->handed || !st->x) {
         return 0;
     }
+    struct http2_session *h = st->session;
+    if (h->bodies + n > BODIES_MAX * (uint64_t)st->body.max) {
+        http2_reset(st, NGHTTP2_ENHANCE_YOUR_CALM);
+        return 0;
+    }
+    h->bodies += n;
     if (!buffer_append(&st->body, bytes, n)) {
+        h->bodies -= n;
         (void)error_set(&err, ERR_BODY_TOO_LARGE, "body exceeds the limit of %zu bytes",
                         st->body.max);
         refuse(st, &err);
@@ -428,7 +453,7 @@ void http2_finish(struct exchange *x, bool broken)
         return;
     }
     if (!st->submitted) {
-        (void)nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
+        http2_reset(st, NGHTTP2_INTERNAL_ERROR);
     } else {
         (void)nghttp2_session_resume_data(h->ng, st->id);
     }
@@ -446,11 +471,10 @@ void http2_stream_check(struct http2_stream *st, uint64_t now)
             (void)error_set(&err, ERR_REQUEST_TIMEOUT, "body did not arrive in time");
             refuse(st, &err);
         } else if (now >= late) {
-            (void)nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id,
-                                            NGHTTP2_CANCEL);
+            http2_reset(st, NGHTTP2_CANCEL);
         }
     } else if (st->out.len > st->out_off && st->stalled_ms &&
                now >= st->stalled_ms + l->write_timeout_ms) {
-        (void)nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
+        http2_reset(st, NGHTTP2_CANCEL);
     }
 }

@@ -64,6 +64,18 @@ static void accept_pause(struct listener *s, bool paused)
     }
 }
 
+static struct conn *idle_http2(struct listener *s)
+{
+    const struct list *http2 = &s->shared.lists[CONN_HTTP2];
+    for (struct list *n = http2->next; n != http2; n = n->next) {
+        struct conn *c = LIST_ENTRY(n, struct conn, node);
+        if (http2_idle(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
 static bool close_oldest_idle(struct listener *s)
 {
     const struct list *idle = &s->shared.lists[CONN_IDLE];
@@ -74,15 +86,11 @@ static bool close_oldest_idle(struct listener *s)
             return true;
         }
     }
-    const struct list *http2 = &s->shared.lists[CONN_HTTP2];
-    for (struct list *n = http2->next; n != http2; n = n->next) {
-        struct conn *c = LIST_ENTRY(n, struct conn, node);
-        if (http2_idle(c)) {
-            conn_close(c);
-            return true;
-        }
+    struct conn *c = idle_http2(s);
+    if (c) {
+        conn_close(c);
     }
-    return false;
+    return c != NULL;
 }
 
 /* No descriptor is left: an idle connection makes room, else the reserve lets us tell the caller by
@@ -118,7 +126,7 @@ static void accept_some(struct listener *s)
         struct sockaddr_storage addr;
         socklen_t len = sizeof(addr);
         bool full = s->shared.n_conns >= s->max_connections;
-        if (full && list_empty(&s->shared.lists[CONN_IDLE])) {
+        if (full && list_empty(&s->shared.lists[CONN_IDLE]) && !idle_http2(s)) {
             accept_pause(s, true); /* until there is room */
             return;
         }

@@ -213,6 +213,8 @@ static void bad_files_say_what_is_wrong(void **state)
         {"{\"format\":1,\"models\":[]}", "version"},
         {"{\"format\":1,\"version\":\"x\"}", "models"},
         {"{\"format\":1,\"version\":\"x\",\"models\":{}}", "models"},
+        {"{\"format\":1,\"version\":\"x\",\"aliases\":[\"a\"],\"models\":[]}", "aliases"},
+        {"{\"format\":1,\"version\":\"x\",\"aliases\":{\"a\":null},\"models\":[]}", "aliases"},
         {"{\"format\":1,\"version\":\"x\",\"models\":[{\"provider\":\"a\"}]}", "model 1"},
         {"{\"format\":1,\"version\":\"x\",\"models\":[{\"provider\":\"a\",\"model\":\"b\"},"
          "{\"provider\":\"a\",\"model\":\"b\"}]}",

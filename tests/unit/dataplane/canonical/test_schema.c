@@ -203,6 +203,30 @@ static void expansion_has_a_ceiling(void **state)
     buffer_release(&b);
 }
 
+/* A thousand references into a document of eight megabytes: followed while that is cheap. */
+static void looking_has_a_ceiling(void **state)
+{
+    struct buffer b;
+    struct json_value v;
+    (void)state;
+    buffer_init(&b, 16u << 20);
+    (void)buffer_append_z(&b, "{\"type\":\"object\",\"properties\":{");
+    for (unsigned i = 0; i < 200; i++) {
+        (void)buffer_printf(&b, "%s\"p%u\":{\"$ref\":\"#/$defs/z\"}", i ? "," : "", i);
+    }
+    (void)buffer_append_z(&b, "},\"$defs\":{\"a\":\"");
+    for (unsigned i = 0; i < 8u << 14; i++) {
+        (void)buffer_append_z(&b,
+                              "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    }
+    (void)buffer_append_z(&b, "\",\"z\":{\"type\":\"integer\"}}}");
+    struct str got = schema_openapi(arena, buffer_str(&b));
+    assert_true(read_json(got, &v));
+    assert_non_null(strstr(got.ptr, "\"p0\":{\"type\":\"integer\"}"));
+    assert_non_null(strstr(got.ptr, "\"p199\":{\"type\":\"object\"}"));
+    buffer_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bounds_and_missing_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_json_gives_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expansion_has_a_ceiling, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(looking_has_a_ceiling, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,6 +342,25 @@ static void embeddings_of_vertex(void **state)
     assert_string_equal(err.param, "instances[1].content");
 }
 
+static void citations_find_their_text_behind_thoughts(void **state)
+{
+    static const char body[] =
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true},{\"text\":"
+        "\"\xc3\xa9t\xc3\xa9 ok\"}]},\"finishReason\":\"STOP\",\"groundingMetadata\":{"
+        "\"groundingChunks\":[{\"web\":{\"uri\":\"https://a\"}}],\"groundingSupports\":[{"
+        "\"segment\":{\"endIndex\":5},\"groundingChunkIndices\":[0]},{\"segment\":{\"endIndex\":"
+        "99},\"groundingChunkIndices\":[0]}]}}]}";
+    struct chat_reply r;
+    struct error err = ERROR_INIT;
+    (void)state;
+    assert_true(gemini_codec.decode_reply(str_of(body), &context, arena, &r, &err));
+    const struct part *text = &r.choices[0].parts[1];
+    assert_int_equal(text->n_citations, 2);
+    assert_int_equal(text->citations[0].start, 0);
+    assert_int_equal(text->citations[0].end, 3); /* characters */
+    assert_int_equal(text->citations[1].end, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,7 +369,7 @@ int main(void)
         CASE(garbage_is_refused),        CASE(citations_and_logprobs_both_ways),
         CASE(foreign_signatures_travel), CASE(own_errors),
         CASE(provider_errors),           CASE(embeddings_of_gemini),
-        CASE(embeddings_of_vertex),
+        CASE(embeddings_of_vertex),      CASE(citations_find_their_text_behind_thoughts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -425,7 +425,7 @@ static void own_requests_come_back(void **state)
         "\"tools\":[{\"codeExecution\":{}}],\"toolConfig\":{\"functionCallingConfig\":{\"mode\":"
         "\"VALIDATED\"},\"retrievalConfig\":{\"x\":1}},\"generationConfig\":{\"topK\":3,"
         "\"thinkingConfig\":{\"includeThoughts\":false,\"thinkingBudget\":5},\"mediaResolution\":"
-        "\"LOW\"},\"safetySettings\":[],\"cachedContent\":\"c/"
+        "\"LOW\"},\"safetySettings\":[{}],\"cachedContent\":\"c/"
         "1\",\"labels\":{\"a\":\"b\"},\"more\":"
         "[1]}";
     (void)state;
@@ -459,6 +459,69 @@ static void counting_wraps_what_is_more_than_contents(void **state)
     assert_string_equal(json_out(), "{\"totalTokens\":5}");
 }
 
+/* What Gemini's command line sends: texts without a word, topK with a fraction, empty settings. */
+static void empty_things_are_passed_over(void **state)
+{
+    (void)state;
+    decode("{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"\"},{\"text\":\"go\"}]},{"
+           "\"role\":\"model\",\"parts\":[{\"text\":\"\"},{\"functionCall\":{\"name\":\"f\"}}]},{"
+           "\"role\":\"user\",\"parts\":[{\"text\":\"\"}]}],\"safetySettings\":[],"
+           "\"generationConfig\":{\"topK\":64.0}}");
+    assert_int_equal(request.messages[0].n_parts, 1);
+    assert_string_equal(text_of(request.messages[0].parts[0].text), "go");
+    assert_int_equal(request.messages[1].n_parts, 1);
+    assert_int_equal(request.messages[1].parts[0].type, PART_TOOL_CALL);
+    assert_int_equal(request.messages[2].n_parts, 1); /* all that it has */
+    assert_string_equal(text_of(request.top_k), "64");
+    assert_null(request.safety.ptr);
+    decode("{\"contents\":\"x\",\"generationConfig\":{\"topK\":1.5}}");
+    assert_string_equal(text_of(request.top_k), "1.5");
+}
+
+static void unsigned_calls_are_signed_where_that_is_due(void **state)
+{
+    static const struct {
+        const char *model;
+        bool due;
+    } cases[] = {{"gemini-3-pro-preview", true},
+                 {"models/gemini-3.1-flash", true},
+                 {"gemini-flash-latest", true},
+                 {"gemini-2.5-pro", false},
+                 {"gemma-3-27b-it", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct error err = ERROR_INIT;
+        foreign(2);
+        foreign_messages[1].role = ROLE_ASSISTANT;
+        foreign_parts[1] = (struct part){.type = PART_TOOL_CALL,
+                                         .id = STR_LIT("c"),
+                                         .name = STR_LIT("f"),
+                                         .arguments = STR_LIT("{}")};
+        context.model = str_of(cases[i].model);
+        buffer_clear(&output);
+        assert_true(gemini_codec.encode_request(&request, &context, arena, &output, &err));
+        (cases[i].due ? has : has_not)(json_out(), "skip_thought_signature_validator");
+    }
+}
+
+static void models_that_cannot_think_are_not_asked_to(void **state)
+{
+    static const char *const models[] = {"gemini-2.5-flash-image", "gemini-2.5-pro-preview-tts",
+                                         "gemini-2.0-flash"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        struct error err = ERROR_INIT;
+        foreign(1);
+        request.reasoning.effort = EFFORT_LOW;
+        context.model = str_of(models[i]);
+        losses = (struct losses){.n = 0};
+        buffer_clear(&output);
+        assert_true(gemini_codec.encode_request(&request, &context, arena, &output, &err));
+        has_not(json_out(), "thinkingConfig");
+        assert_int_equal(losses.n, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +540,9 @@ int main(void)
         CASE(foreign_pieces_are_named_when_lost),
         CASE(own_requests_come_back),
         CASE(counting_wraps_what_is_more_than_contents),
+        CASE(empty_things_are_passed_over),
+        CASE(unsigned_calls_are_signed_where_that_is_due),
+        CASE(models_that_cannot_think_are_not_asked_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,7 @@ static void every_event_is_read(void **state)
     EVENT("{\"type\":\"message_stop\"}");
     EVENT("{\"type\":\"message_stop\"}"); /* once is enough */
     assert_string_equal(seen.text, "START msg_1 m1\nPING \nTHINKING hm\nOTHER c2ln\nBREAK \n"
-                                   "OTHER b3Bh\nBREAK \nCITE -1--1 doc 1 D\nTEXT a\nb\nBREAK \n"
+                                   "OTHER b3Bh\nBREAK \nTEXT a\nb\nCITE 0-3 doc 1 D\nBREAK \n"
                                    "BEGIN 0 t1 f\nARGS 0 {\"a\":\nENDTOOL 0 \nBEGIN 1 t2 g\n"
                                    "ENDTOOL 1 \nFINISH 4 tool_use\nUSAGE 12/42 cached 0\nEND \n");
     /* the split was told at the start only */

@@ -91,7 +91,8 @@ static void kept_context_is_not_lost_silently(void **state)
             "previous_response_id");
     refused(RESPONSES, "{\"model\":\"m\",\"input\":\"q\",\"conversation\":{\"id\":\"conv_1\"}}",
             "conversation");
-    refused(RESPONSES, "{\"model\":\"m\",\"prompt\":{\"id\":\"pmpt_1\",\"version\":\"2\"}}", "prompt");
+    refused(RESPONSES, "{\"model\":\"m\",\"prompt\":{\"id\":\"pmpt_1\",\"version\":\"2\"}}",
+            "prompt");
     refused(RESPONSES,
             "{\"model\":\"m\",\"input\":[{\"type\":\"item_reference\",\"id\":\"msg_1\"}]}",
             "input[0]");
