@@ -45,7 +45,9 @@ static const struct option_row key_create_rows[] = {
 static const struct option_row workspace_rows[] = {WORKSPACE(workspace_options)};
 
 static const struct option_row provider_add_rows[] = {
-    {.name = "kind", TEXT(provider_add_options, kind), .help = "what it is, by its name in the table of providers: openai, anthropic, bedrock ..."},
+    {.name = "kind",
+     TEXT(provider_add_options, kind),
+     .help = "what it is, by its name in the table of providers: openai, anthropic, bedrock ..."},
     {.name = "base-url",
      TEXT(provider_add_options, base_url),
      .help = "its address; absent: the kind's own"},

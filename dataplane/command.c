@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "dataplane/canonical/head.h"
 #include "dataplane/net/loop.h"
+#include "dataplane/request/token_post.h"
 #include "dataplane/service.h"
 #include "dataplane/signers/signer.h"
 #include "dataplane/upstream/client.h"
@@ -35,11 +36,14 @@ struct test {
     /* on the worker's thread */
     struct swap_hold *hold;
     struct arena *arena;
+    struct signing signing;
+    struct token_waiter waiter;
     struct upstream_call *call;
     struct loop_timer *timer;
     struct buffer body;
     uint64_t started_ns;
     int status;
+    bool listed; /* this kind of provider has a list of models */
 };
 
 struct commands *commands_new(struct service *s)
@@ -56,6 +60,7 @@ static void test_free(struct test *t)
     if (t->hold) {
         swap_release(worker_env(t->worker)->reader, t->hold);
     }
+    token_waiter_cancel(&t->waiter);
     loop_timer_free(t->timer);
     (void)pthread_mutex_lock(&t->commands->lock);
     list_remove(&t->node);
@@ -81,16 +86,22 @@ void commands_free(struct commands *c)
     mem_free(c);
 }
 
-/* Entries of {"data":[…]}. */
+/* Entries of {"data":[…]}, of Gemini's, Cohere's and Ollama's {"models":[…]}, or of an array. */
 static bool count_models(struct str body, uint64_t *ret)
 {
-    struct json_member data = {.name = STR_LIT("data")};
-    struct json_value item;
+    struct json_member m[] = {{.name = STR_LIT("data")}, {.name = STR_LIT("models")}};
+    struct json_value list, item;
     size_t pos = 0;
-    if (!json_scan(body, &data, 1, 0, NULL) || !data.found || data.value.type != JSON_ARRAY) {
+    if (!json_validate(body, 0, &list, NULL)) {
         return false;
     }
-    for (*ret = 0; json_next(data.value, &pos, NULL, &item); (*ret)++) {
+    if (list.type == JSON_OBJECT && json_members(list, m, 2, NULL) && (m[0].found || m[1].found)) {
+        list = m[0].found ? m[0].value : m[1].value;
+    }
+    if (list.type != JSON_ARRAY) {
+        return false;
+    }
+    for (*ret = 0; json_next(list, &pos, NULL, &item); (*ret)++) {
     }
     return true;
 }
@@ -105,7 +116,9 @@ static void test_done(struct test *t, const char *error)
     bool ok = !error && t->status == 200;
     if (!error && !ok) {
         error = t->status == 401 || t->status == 403 ? "the provider refused the credential"
-                                                     : "the provider answered with an error";
+                : t->listed                          ? "the provider answered with an error"
+                            : "this kind of provider has no list of models to ask for; it can be "
+                              "reached, and no more is known";
     } else if (ok && !counted) {
         ok = false;
         error = "the provider's answer is no list of models";
@@ -152,46 +165,172 @@ static const struct upstream_ops ops = {on_head, on_data, on_end, on_error};
 static void on_deadline(void *arg)
 {
     struct test *t = arg;
-    upstream_cancel(t->call);
+    if (t->call) {
+        upstream_cancel(t->call);
+        t->call = NULL;
+    }
     test_done(t, "the provider did not answer in time");
 }
 
-static bool write_head(struct test *t, const struct snap_provider *p, struct str *ret,
+/* ---- the request ---- */
+
+static struct str setting_of(void *arg, struct str name)
+{
+    const struct snap_provider *p = arg;
+    for (size_t i = 0; i < p->n_settings; i++) {
+        if (str_eq(p->settings[i].name, name)) {
+            return p->settings[i].value;
+        }
+    }
+    return STR_NONE;
+}
+
+/* Where lists of models stand, by where the operations do. */
+static const struct {
+    enum provider_api api;
+    const char *tail; /* of the operation's path: what stands before it counts */
+    const char *list;
+} places[] = {
+    {API_CHAT, "/deployments/", "/models"},   {API_CHAT, "/chat/completions", "/models"},
+    {API_RESPONSES, "/responses", "/models"}, {API_MESSAGES, "/messages", "/models"},
+    {API_GENERATE, "/models/", "/models"},    {API_COHERE_CHAT, "/v2/chat", "/v1/models"},
+    {API_OLLAMA_CHAT, "/chat", "/tags"},
+};
+
+/* "/v1/models" of "/v1/chat/completions", with the operation's query. NULL ptr: the provider has no
+ * such list. */
+static struct str list_template(struct arena *a, const struct provider_row *row)
+{
+    for (size_t i = 0; row->auth != AUTH_SIGV4 && i < sizeof(places) / sizeof(places[0]); i++) {
+        for (size_t k = 0; k < row->n_endpoints; k++) {
+            const char *path = row->endpoints[k].path;
+            const char *tail = strstr(path, places[i].tail), *query = strchr(path, '?');
+            const char *hole = strchr(path, '{');
+            if (row->endpoints[k].api == places[i].api && tail && (!hole || hole > tail)) {
+                return arena_printf(a, "%.*s%s%s", (int)(tail - path), path, places[i].list,
+                                    query ? query : "");
+            }
+        }
+    }
+    return STR_NONE;
+}
+
+static bool put_target(struct test *t, const struct snap_provider *p, struct signing *s,
                        struct error *err)
 {
+    struct str missing, path = list_template(t->arena, p->row);
+    t->listed = path.ptr != NULL;
+    path = t->listed ? path : STR_LIT("/models"); /* a front of its own may have one all the same */
+    path = provider_fill(t->arena, path, STR_NONE, STR_NONE, setting_of, (void *)(uintptr_t)p,
+                         &missing);
+    if (!path.ptr) {
+        return error_set(err, ERR_NOT_READY, "the provider needs the setting '%.*s'",
+                         STR_ARG(str_slice(missing, 0, 40)));
+    }
+    (void)str_cut(path, '?', &path, &s->query);
+    s->path = provider_path_join(t->arena, p->path, path);
+    return s->path.ptr || error_set(err, ERR_INTERNAL, "out of room");
+}
+
+static size_t head_room(const struct snap_provider *p, const struct signing *s)
+{
+    size_t n = 512 + s->path.len + s->query.len + p->host_header.len + signer_room(s) +
+               3 * s->credential.len;
+    for (size_t i = 0; i < p->n_headers; i++) {
+        n += p->headers[i].name.len + p->headers[i].value.len + 4;
+    }
+    return n;
+}
+
+/* The request's head; t->signing says with which token. *ret_purchase: which one is lacking, when
+ * that is so (SIGN_NEEDS_TOKEN). */
+static enum sign_result write_head(struct test *t, const struct snap_provider *p, struct str *ret,
+                                   struct token_purchase *ret_purchase, struct error *err)
+{
     struct head h, lines;
-    struct token_purchase purchase;
-    struct signing s = {.provider = p,
-                        .row = p->row,
-                        .credential = p->credential,
-                        .method = STR_LIT("GET"),
-                        .path = provider_path_join(t->arena, p->path, STR_LIT("/models")),
-                        .now_ms = clock_wall_ms()};
-    if (!s.path.ptr || !head_init(&lines, t->arena, signer_room(&s))) {
-        return error_set(err, ERR_INTERNAL, "out of room");
+    struct signing *s = &t->signing;
+    s->now_ms = clock_wall_ms();
+    if (!head_init(&lines, t->arena, signer_room(s))) {
+        (void)error_set(err, ERR_INTERNAL, "out of room");
+        return SIGN_FAILED;
     }
-    enum sign_result how = signer_sign(&s, t->arena, &lines, &purchase, err);
+    enum sign_result how = signer_sign(s, t->arena, &lines, ret_purchase, err);
     if (how != SIGN_DONE) {
-        return how == SIGN_FAILED ? false
-                                  : error_set(err, ERR_NOT_IMPLEMENTED,
-                                              "providers with bought access tokens are not tested");
+        return how;
     }
-    if (!head_init(&h, t->arena, 512 + s.path.len + s.query.len + p->host_header.len + lines.len)) {
-        return error_set(err, ERR_INTERNAL, "out of room");
-    }
+    (void)head_init(&h, t->arena, head_room(p, s));
     head_put(&h, STR_LIT("GET "));
-    head_put(&h, s.path);
-    if (s.query.ptr) {
+    head_put(&h, s->path);
+    if (s->query.ptr) {
         head_put(&h, STR_LIT("?"));
-        head_put(&h, s.query);
+        head_put(&h, s->query);
     }
     head_put(&h, STR_LIT(" HTTP/1.1\r\n"));
     head_put_header(&h, STR_LIT("Host"), p->host_header);
     head_put(&h, head_str(&lines));
+    for (size_t i = 0; i < p->n_headers; i++) {
+        head_put_header(&h, p->headers[i].name, p->headers[i].value);
+    }
     head_put(&h, STR_LIT("Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: "
                          "weir/" WEIR_VERSION "\r\n\r\n"));
     *ret = head_str(&h);
-    return !(h.failed || lines.failed) || error_set(err, ERR_INTERNAL, "out of room");
+    if (h.failed || lines.failed) {
+        (void)error_set(err, ERR_INTERNAL, "out of room");
+        return SIGN_FAILED;
+    }
+    return SIGN_DONE;
+}
+
+static void send_test(struct test *t, const struct snap_provider *p);
+
+static void on_token(void *arg, enum token_state state, struct str token, const struct error *err)
+{
+    struct test *t = arg;
+    struct error why = err ? *err : (struct error)ERROR_INIT;
+    if (state != TOKEN_READY) {
+        test_done(t, error_text(&why));
+        return;
+    }
+    t->signing.token = arena_str(t->arena, token);
+    send_test(t, t->signing.provider);
+}
+
+static void buy_token(struct test *t, const struct token_purchase *purchase)
+{
+    struct str id = {(const char *)t->provider_id.b, sizeof(t->provider_id.b)}, token;
+    struct error err = ERROR_INIT;
+    t->waiter.fn = on_token;
+    t->waiter.arg = t;
+    switch (token_cache_get(token_post_cache(worker_env(t->worker)), id, purchase->source,
+                            purchase->credential, &t->waiter, &token, &err)) {
+    case TOKEN_READY:
+        on_token(t, TOKEN_READY, token, NULL);
+        break;
+    case TOKEN_WAIT:
+        break; /* the test's own deadline holds */
+    default:
+        test_done(t, error_text(&err));
+        break;
+    }
+}
+
+static void send_test(struct test *t, const struct snap_provider *p)
+{
+    struct token_purchase purchase;
+    struct error err = ERROR_INIT;
+    struct str head;
+    enum sign_result how = write_head(t, p, &head, &purchase, &err);
+    if (how == SIGN_NEEDS_TOKEN && !t->signing.token.ptr) {
+        buy_token(t, &purchase);
+        return;
+    }
+    if (how != SIGN_DONE) {
+        test_done(t, err.code ? error_text(&err) : "no access token for the provider");
+        return;
+    }
+    struct upstream_origin origin = {.tls = p->tls, .host = p->host, .port = p->port};
+    t->call = upstream_send(worker_env(t->worker)->upstream, &origin, head, STR_LIT(""),
+                            TEST_DEADLINE_MS, TEST_DEADLINE_MS, &ops, t);
 }
 
 static void run_test(void *arg)
@@ -199,7 +338,6 @@ static void run_test(void *arg)
     struct test *t = arg;
     struct request_env *env = worker_env(t->worker);
     struct error err = ERROR_INIT;
-    struct str head;
     t->started_ns = clock_mono_ns();
     t->hold = swap_acquire(env->reader);
     const struct snap_provider *p =
@@ -213,17 +351,17 @@ static void run_test(void *arg)
         return;
     }
     t->arena = arena_new(1u << 20);
-    if (!write_head(t, p, &head, &err)) {
+    t->signing = (struct signing){
+        .provider = p, .row = p->row, .credential = p->credential, .method = STR_LIT("GET")};
+    if (!put_target(t, p, &t->signing, &err)) {
         test_done(t, error_text(&err));
         return;
     }
-    struct upstream_origin origin = {.tls = p->tls, .host = p->host, .port = p->port};
-    t->call = upstream_send(env->upstream, &origin, head, STR_LIT(""), TEST_DEADLINE_MS,
-                            TEST_DEADLINE_MS, &ops, t);
     t->timer = loop_timer_new(env->loop, on_deadline, t);
     loop_timer_set(t->timer,
                    TEST_DEADLINE_MS +
                        500); /* behind the call's own deadlines, for an answer that trickles */
+    send_test(t, p);
 }
 
 static void start_test(struct commands *c, struct bridge *b, const struct uuid *id, struct str body)

@@ -51,6 +51,8 @@
       "provider sent an invalid response")                                                         \
     X(UPSTREAM_CLOSED, "upstream_closed", 502, "upstream_error", "provider closed the connection") \
     X(UPSTREAM_TLS, "upstream_tls_failed", 502, "upstream_error", "TLS to the provider failed")    \
+    X(PROVIDER_ERROR, "provider_error", 502, "upstream_error",                                     \
+      "the provider answered with an error")                                                       \
     X(UPSTREAM_TIMEOUT, "upstream_timeout", 504, "upstream_error",                                 \
       "provider did not answer in time")                                                           \
     X(NOT_READY, "not_ready", 503, "server_error", "no configuration loaded yet")                  \

@@ -162,6 +162,11 @@ size_t provider_dialect_endpoints(struct str dialect,
 /* The setting `auth` of a custom provider: "bearer", "none", "header:NAME", "query:NAME". */
 bool provider_auth_parse(struct str text, enum provider_auth *ret_auth, struct str *ret_name);
 
+/* Whether a setting may bring a header field of that name: a name as HTTP has it, and none that
+ * says how a message is framed or where it goes, which is Weir's business alone on connections that
+ * others use too. */
+bool provider_header_ok(struct str name);
+
 /* A template with its "{names}" filled in by `get` (a setting's fallback where that gives nothing),
  * each percent-encoded as one path segment ("/" becomes %2F); "{model}" and "{verb}" from the
  * arguments. In a host, "{location}-" with the location "global" is left out whole. NULL ptr: out

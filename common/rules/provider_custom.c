@@ -106,7 +106,41 @@ size_t provider_dialect_endpoints(struct str dialect,
     return n;
 }
 
-static bool is_header_name(struct str s)
+static bool is_token_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+bool provider_header_ok(struct str name)
+{
+    static const char *const reserved[] = {"accept-encoding",
+                                           "connection",
+                                           "content-length",
+                                           "expect",
+                                           "host",
+                                           "http2-settings",
+                                           "keep-alive",
+                                           "te",
+                                           "trailer",
+                                           "transfer-encoding",
+                                           "upgrade",
+                                           "proxy-connection"};
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        if (str_eq_nocase(name, str_of(reserved[i]))) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        if (!is_token_char(name.ptr[i])) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= 128;
+}
+
+/* A name that a key may stand under, in a header or a query, where it needs no escaping. */
+static bool is_key_name(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
@@ -115,7 +149,7 @@ static bool is_header_name(struct str s)
             return false;
         }
     }
-    return s.len > 0 && s.len <= 64;
+    return s.len <= 64 && provider_header_ok(s) && !str_eq_nocase(s, STR_LIT("content-type"));
 }
 
 bool provider_auth_parse(struct str text, enum provider_auth *ret_auth, struct str *ret_name)
@@ -126,7 +160,7 @@ bool provider_auth_parse(struct str text, enum provider_auth *ret_auth, struct s
         *ret_auth = str_eqz(text, "none") ? AUTH_NONE : AUTH_BEARER;
         return true;
     }
-    if (!str_cut(text, ':', &how, &name) || !is_header_name(name)) {
+    if (!str_cut(text, ':', &how, &name) || !is_key_name(name)) {
         return false;
     }
     if (str_eqz(how, "header") || str_eqz(how, "query")) {

@@ -41,8 +41,9 @@ static const char *const members[] = {"title",        "context",    "max_output"
 static bool prepare(struct change *ch, struct error *err)
 {
     const struct body_value *v = body_get(ch->body, "entry");
-    struct body_path here = {ch->at, "entry", 0};
+    struct body_path here = {ch->at, "entry", 0}, in_price = {&here, "price", 0};
     struct catalogue_model m = {.priced = false};
+    struct price_list prices;
     struct error why = ERROR_INIT;
     if (!v || v->type != BODY_OBJECT) {
         return true; /* refused, or not there to be changed */
@@ -52,6 +53,10 @@ static bool prepare(struct change *ch, struct error *err)
     }
     if (v->n == 0) {
         return body_refuse(err, ch->at, "entry", "must say something");
+    }
+    const struct body_value *price = body_get(v, "price");
+    if (price && price->type == BODY_OBJECT && !price_list_parse(price->text, &prices, &why)) {
+        return body_refuse(err, &in_price, why.param[0] ? why.param : NULL, "%s", error_text(&why));
     }
     return catalogue_entry_read(v->text, ch->call->arena, &m, &why) ||
            body_refuse(err, &here, why.param[0] ? why.param : NULL, "%s", error_text(&why));

@@ -10,6 +10,7 @@
 
 #define TEXT_MAX 1024
 #define KEY_FILE_MAX 16384
+#define HEADER_NAME_MAX 256
 #define OBJECT_ITEMS_MAX 64
 #define SETTINGS_MAX (64u << 10)
 
@@ -36,14 +37,66 @@ static bool kind_changes(const struct change *ch)
 
 /* ---- settings that are shown ---- */
 
-static bool put_items(const struct change *ch, const struct provider_setting *s,
+/* Fields that frame the message or say where it goes. */
+static bool is_own_header(struct str name)
+{
+    static const char *const own[] = {
+        "host",    "content-length", "transfer-encoding", "connection", "te",
+        "trailer", "keep-alive",     "proxy-connection",  "upgrade",    "expect",
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (str_eq_nocase(name, str_of(own[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A token of RFC 9110. */
+static bool is_header_name(struct str s)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && !(c && strchr(marks, c))) {
+            return false;
+        }
+    }
+    return s.len > 0 && s.len <= HEADER_NAME_MAX;
+}
+
+/* One member of `headers`, `rename_params`, or one item of `drop_params` (name "": items have
+ * none). */
+static bool check_item(const struct provider_setting *s, struct str name,
+                       const struct body_value *v, const struct body_path *at, struct error *err)
+{
+    bool header = str_eqz(STR_LIT("headers"), s->name), list = name.ptr == NULL;
+    struct str text;
+    const char *wrong;
+    if (header && !is_header_name(name)) {
+        return body_refuse(err, at, NULL, "hold a name that is none of a header");
+    }
+    if (header && is_own_header(name)) {
+        return body_refuse(err, at, name.ptr, "is Weir's to set");
+    }
+    if (!list && (name.len == 0 || name.len > TEXT_MAX)) {
+        return body_refuse(err, at, NULL, "hold a name that is empty or too long");
+    }
+    if (!body_text(v, 1, TEXT_MAX, at, list ? NULL : name.ptr, &text, err)) {
+        return false;
+    }
+    wrong = header ? validate_secret(text) : NULL;
+    return !wrong || body_refuse(err, at, name.ptr, "%s", wrong);
+}
+
+static bool put_items(const struct body_path *at, const struct provider_setting *s,
                       const struct body_value *v, struct json_writer *w, struct error *err)
 {
     bool list = str_eqz(STR_LIT("drop_params"), s->name);
-    struct body_path here = {ch->at, s->name, 0};
-    struct str text;
+    struct body_path here = {at, s->name, 0};
     if (v->type != (list ? BODY_ARRAY : BODY_OBJECT) || v->n > OBJECT_ITEMS_MAX) {
-        return body_refuse(err, ch->at, s->name, "must be %s of at most %d texts",
+        return body_refuse(err, at, s->name, "must be %s of at most %d texts",
                            list ? "an array" : "an object", OBJECT_ITEMS_MAX);
     }
     if (list) {
@@ -52,14 +105,15 @@ static bool put_items(const struct change *ch, const struct provider_setting *s,
         json_object_begin(w);
     }
     for (size_t i = 0; i < v->n; i++) {
-        struct body_path at = {&here, NULL, i};
-        if (!body_text(&v->items[i], 1, TEXT_MAX, &at, NULL, &text, err)) {
+        struct body_path item = {&here, NULL, i};
+        if (!check_item(s, list ? STR_NONE : v->names[i], &v->items[i], list ? &item : &here,
+                        err)) {
             return false;
         }
         if (!list) {
             json_name(w, v->names[i].ptr);
         }
-        json_put_str(w, text);
+        json_put_str(w, v->items[i].text);
     }
     if (list) {
         json_array_end(w);
@@ -69,7 +123,7 @@ static bool put_items(const struct change *ch, const struct provider_setting *s,
     return true;
 }
 
-static bool put_setting(const struct change *ch, const struct provider_setting *s,
+static bool put_setting(const struct body_path *at, const struct provider_setting *s,
                         const struct body_value *v, struct json_writer *w, struct error *err)
 {
     struct str text;
@@ -79,16 +133,25 @@ static bool put_setting(const struct change *ch, const struct provider_setting *
     }
     if (s->object) {
         json_name(w, s->name);
-        return put_items(ch, s, v, w, err);
+        return put_items(at, s, v, w, err);
     }
-    if (!body_text(v, 1, TEXT_MAX, ch->at, s->name, &text, err)) {
+    if (!body_text(v, 1, TEXT_MAX, at, s->name, &text, err)) {
         return false;
     }
     if ((wrong = validate_secret(text)) != NULL) {
-        return body_refuse(err, ch->at, s->name, "%s", wrong);
+        return body_refuse(err, at, s->name, "%s", wrong);
     }
     json_field_str(w, s->name, text);
     return true;
+}
+
+/* What the body says of a setting: flat, or inside its `settings` (*ret_inside). */
+static const struct body_value *given(const struct change *ch, const char *name, bool *ret_inside)
+{
+    const struct body_value *flat = body_get(ch->body, name),
+                            *settings = body_get(ch->body, "settings");
+    *ret_inside = !flat && settings && settings->type == BODY_OBJECT;
+    return *ret_inside ? body_get(settings, name) : flat;
 }
 
 /* A member of the settings as they stood, unless the body says something else of it, or the kind
@@ -104,7 +167,8 @@ static void keep_member(const struct change *ch, const struct provider_row *row,
     }
     memcpy(z, text.ptr, text.len);
     z[text.len] = '\0';
-    if (s && body_get(ch->body, z)) {
+    bool inside;
+    if (s && given(ch, z, &inside)) {
         return;
     }
     json_name(w, z);
@@ -117,16 +181,19 @@ static bool merge(struct change *ch, const struct provider_row *row, struct str 
     struct json_value object = {.type = JSON_OBJECT, .raw = base}, name, value;
     size_t pos = 0, n;
     const struct provider_setting *all = provider_settings(&n);
+    struct body_path inside = {ch->at, "settings", 0};
     json_object_begin(w);
     while (base.len && json_next(object, &pos, &name, &value)) {
         keep_member(ch, row, name, value, w);
     }
     for (size_t i = 0; i < n; i++) {
-        const struct body_value *v = body_get(ch->body, all[i].name);
+        bool is_inside;
+        const struct body_value *v = given(ch, all[i].name, &is_inside);
+        const struct body_path *at = is_inside ? &inside : ch->at;
         if (v && !provider_setting_applies(&all[i], row)) {
-            return body_refuse(err, ch->at, all[i].name, "is no setting of kind \"%s\"", row->name);
+            return body_refuse(err, at, all[i].name, "is no setting of kind \"%s\"", row->name);
         }
-        if (v && !all[i].secret && !put_setting(ch, &all[i], v, w, err)) {
+        if (v && !all[i].secret && !put_setting(at, &all[i], v, w, err)) {
             return false;
         }
     }
@@ -393,6 +460,20 @@ static void put_words(struct json_writer *w, const char *name, const char *list)
     json_array_end(w);
 }
 
+/* Every setting but one has a value. */
+static struct str all_but(void *arg, struct str name)
+{
+    return str_eqz(name, arg) ? STR_NONE : STR_LIT("x");
+}
+
+/* A provider of this kind, at the kind's own base URL where it has one, is refused without it. */
+static bool is_required(const struct provider_row *row, const struct provider_setting *s)
+{
+    struct str url = row->base_url[0] ? STR_LIT("") : STR_LIT("x");
+    const char *missing = provider_missing(row, url, all_but, (void *)(uintptr_t)s->name);
+    return missing && str_eqz(str_of(missing), s->name);
+}
+
 static void put_kind_settings(struct json_writer *w, const struct provider_row *row)
 {
     size_t n;
@@ -407,6 +488,7 @@ static void put_kind_settings(struct json_writer *w, const struct provider_row *
         json_field_z(w, "name", all[i].name);
         json_field_z(w, "about", all[i].about);
         json_field_bool(w, "secret", all[i].secret);
+        json_field_bool(w, "required", is_required(row, &all[i]));
         json_field_z(w, "type",
                      !all[i].object                                 ? "text"
                      : str_eqz(STR_LIT("drop_params"), all[i].name) ? "array"

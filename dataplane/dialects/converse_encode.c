@@ -461,7 +461,6 @@ static void name_losses(struct writer *s)
         {q->prediction.ptr, FIELD_PREDICTION},
         {q->web_search.ptr, FIELD_WEB_SEARCH},
         {q->safety.ptr && !s->own, FIELD_SAFETY},
-        {q->previous.ptr, FIELD_PREVIOUS},
         {q->cached_content.ptr, FIELD_CACHED_CONTENT},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {

@@ -222,21 +222,21 @@ static uint64_t bytes_at(struct str text, int64_t character)
     return i;
 }
 
-static void put_support(struct json_writer *w, const struct part *p, size_t part,
+void gemini_put_support(struct json_writer *w, struct str text, uint64_t before, size_t part,
                         const struct citation *c, size_t chunk)
 {
-    uint64_t start = bytes_at(p->text, c->start), end = bytes_at(p->text, c->end);
+    uint64_t start = bytes_at(text, c->start), end = bytes_at(text, c->end);
     json_object_begin(w);
     json_name(w, "segment");
     json_object_begin(w);
     if (part > 0) {
         json_field_u64(w, "partIndex", part);
     }
-    if (start > 0) {
-        json_field_u64(w, "startIndex", start);
+    if (before + start > 0) {
+        json_field_u64(w, "startIndex", before + start);
     }
-    json_field_u64(w, "endIndex", end);
-    json_field_str(w, "text", str_slice(p->text, start, end > start ? end - start : 0));
+    json_field_u64(w, "endIndex", before + end);
+    json_field_str(w, "text", str_slice(text, start, end > start ? end - start : 0));
     json_object_end(w);
     json_name(w, "groundingChunkIndices");
     json_array_begin(w);
@@ -277,7 +277,7 @@ void gemini_put_grounding(struct json_writer *w, const struct part *parts, size_
                 const struct citation *c = &parts[i].citations[k];
                 bool is_place = c->url.len || c->title.len || c->source.len;
                 if (is_place && c->start >= 0 && c->end >= c->start) {
-                    put_support(w, &parts[i], i, c, chunk);
+                    gemini_put_support(w, parts[i].text, 0, i, c, chunk);
                 }
                 chunk += is_place;
             }

@@ -203,7 +203,7 @@ static void put_result(struct turns *t, const struct part *p)
     if (p->id.len > 0) {
         json_field_str(w, "id", p->id);
     }
-    json_field_str(w, "name", name_of_call(t, p));
+    json_field_str(w, "name", gemini_tool_name(t->o->a, t->o->q, name_of_call(t, p)));
     put_response(t->o, p);
     put_result_media(t->o, p, true);
     json_object_end(w);
@@ -238,7 +238,8 @@ static void put_model_call(struct turns *t, const struct part *p)
         signature = STR_LIT(GEMINI_SKIP_SIGNATURE);
     }
     t->call_seen = true;
-    gemini_put_call(&t->o->w, p->id, p->name, p->arguments, signature);
+    gemini_put_call(&t->o->w, p->id, gemini_tool_name(t->o->a, t->o->q, p->name), p->arguments,
+                    signature);
 }
 
 static bool part_fits(const struct gemini_out *o, const struct part *p)

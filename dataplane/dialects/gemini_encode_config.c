@@ -29,7 +29,7 @@ static void put_function(struct gemini_out *o, const struct tool *t)
 {
     struct json_writer *w = &o->w;
     json_object_begin(w);
-    json_field_str(w, "name", t->name);
+    json_field_str(w, "name", gemini_tool_name(o->a, o->q, t->name));
     if (t->description.ptr) {
         json_field_str(w, "description", t->description);
     }
@@ -107,7 +107,7 @@ static void put_calling(struct gemini_out *o)
             json_put_raw(w, names->raw);
         } else {
             json_array_begin(w);
-            json_put_str(w, o->q->tool_choice_name);
+            json_put_str(w, gemini_tool_name(o->a, o->q, o->q->tool_choice_name));
             json_array_end(w);
         }
     }
@@ -445,7 +445,6 @@ static void name_losses(struct gemini_out *o)
         {q->verbosity.ptr != NULL, FIELD_VERBOSITY},
         {q->prediction.ptr != NULL, FIELD_PREDICTION},
         {q->web_search.ptr != NULL, FIELD_WEB_SEARCH},
-        {q->previous.ptr != NULL, FIELD_PREVIOUS},
         {q->safety.ptr && !o->own, FIELD_SAFETY},
         {q->cached_content.ptr && !o->own, FIELD_CACHED_CONTENT},
     };

@@ -49,6 +49,11 @@ unsigned gemini_generation(struct str model);
 /* Whether calls must be signed: from the third generation on, which is what an unnumbered name
  * ("gemini-flash-latest") may stand for; older ones do not mind. */
 bool gemini_may_sign(struct str model);
+/* The name of a function as Google takes it, unless the client's own dialect is Gemini's; and the
+ * client's name of it again. */
+struct str gemini_tool_name(struct arena *a, const struct chat_request *q, struct str name);
+struct str gemini_tool_name_back(struct arena *a, const struct exchange_context *x,
+                                 struct str name);
 /* "call_" + unique + "_" + number. */
 struct str gemini_call_id(struct arena *a, struct str unique, unsigned number);
 
@@ -128,6 +133,10 @@ void gemini_put_call(struct json_writer *w, struct str id, struct str name, stru
 void gemini_put_usage(struct json_writer *w, const struct usage *u);
 /* "logprobsResult": … from chat completions' form. */
 void gemini_put_logprobs(struct json_writer *w, struct str logprobs);
+/* One entry of groundingSupports: c's range within `text`, which begins `before` bytes behind the
+ * start of its part. */
+void gemini_put_support(struct json_writer *w, struct str text, uint64_t before, size_t part,
+                        const struct citation *c, size_t chunk);
 /* One entry of groundingChunks. False: not a place to cite. */
 bool gemini_put_chunk(struct json_writer *w, const struct citation *c);
 /* "groundingMetadata": … for a whole answer. */

@@ -118,7 +118,10 @@ static bool parts_read(struct reply_reader *r, struct json_value content, struct
         if (p.type == PART_TOOL_CALL && !p.id.ptr) {
             p.id = gemini_call_id(r->a, r->x->unique, r->calls);
         }
-        r->calls += p.type == PART_TOOL_CALL;
+        if (p.type == PART_TOOL_CALL) {
+            p.name = gemini_tool_name_back(r->a, r->x, p.name);
+            r->calls++;
+        }
         to = part_add(r->a, &c->parts, &c->n_parts, &cap);
         if (!to) {
             return false;

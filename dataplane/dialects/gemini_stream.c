@@ -74,9 +74,11 @@ static void send_call(struct decoder *d, unsigned choice, const struct part *p)
         id = (struct str){made, n < (int)sizeof(made) ? (size_t)n : sizeof(made) - 1};
     }
     d->calls++;
-    send(d,
-         (struct chunk){
-             .type = CHUNK_TOOL_BEGIN, .choice = choice, .tool = tool, .id = id, .name = p->name});
+    send(d, (struct chunk){.type = CHUNK_TOOL_BEGIN,
+                           .choice = choice,
+                           .tool = tool,
+                           .id = id,
+                           .name = gemini_tool_name_back(d->scratch, d->x, p->name)});
     send_signature(d, choice, tool, p);
     send(d,
          (struct chunk){

@@ -4,6 +4,7 @@
  * ends as MALFORMED_FUNCTION_CALL. The last frame, at END, tells how each choice ended and the
  * usage. Neither PING nor ERROR write anything: the caller ends a failed stream by the dialect's
  * error_event. See gemini_inside.h. */
+#include "dataplane/dialects/citation_hold.h"
 #include "dataplane/dialects/gemini_inside.h"
 
 #define OPEN_CALLS 64  /* being collected at once */
@@ -25,7 +26,11 @@ struct choice_state {
     enum finish finish;
     char word[40];
     size_t word_len;
-    struct buffer places; /* groundingChunks' elements */
+    struct buffer places;   /* groundingChunks' elements */
+    struct buffer supports; /* groundingSupports' elements */
+    struct buffer block;    /* the text since the last break: what citations count in */
+    uint64_t said, before;  /* bytes of all text, and of what came before that block */
+    size_t n_places;
 };
 
 struct encoder {
@@ -49,6 +54,8 @@ static void encoder_release(void *arg)
     }
     for (size_t i = 0; i < GEMINI_CANDIDATES; i++) {
         buffer_release(&e->c[i].places);
+        buffer_release(&e->c[i].supports);
+        buffer_release(&e->c[i].block);
     }
     buffer_release(&e->text);
     arena_free(e->scratch);
@@ -69,6 +76,8 @@ void *gemini_encoder_new(const struct exchange_context *x, struct arena *a)
     }
     for (size_t i = 0; i < GEMINI_CANDIDATES; i++) {
         buffer_init(&e->c[i].places, CITES_MAX);
+        buffer_init(&e->c[i].supports, CITES_MAX);
+        buffer_init(&e->c[i].block, GEMINI_COLLECT_MAX);
     }
     buffer_init(&e->text, 256u << 20);
     e->scratch = arena_new(SCRATCH_MAX);
@@ -156,6 +165,10 @@ static bool send_text(struct encoder *e, const struct chunk *c, enum part_type t
                       struct buffer *out)
 {
     struct part p = {.type = type, .text = c->text};
+    if (type == PART_TEXT) {
+        (void)buffer_append_str(&e->c[c->choice].block, c->text);
+        e->c[c->choice].said += c->text.len;
+    }
     return c->text.len == 0 || send_part(e, c->choice, &p, out);
 }
 
@@ -284,6 +297,33 @@ static bool audio(struct encoder *e, const struct chunk *c, struct buffer *out)
     return send_part(e, c->choice, &p, out);
 }
 
+/* Where the place just added, `chunk`, is spoken of: in a stream all text is one part. */
+static void support(struct choice_state *s, const struct citation *c, size_t chunk)
+{
+    struct buffer *b = &s->supports;
+    struct str text = buffer_str(&s->block);
+    struct json_writer w;
+    size_t before = b->len;
+    if (b->failed || s->block.failed || c->start < 0 || c->end < c->start ||
+        c->end > citation_characters(text)) {
+        return;
+    }
+    if (before > 0) {
+        (void)buffer_append(b, ",", 1);
+    }
+    json_writer_init(&w, b);
+    gemini_put_support(&w, text, s->before, 0, c, chunk);
+    if (b->failed) {
+        b->len = before;
+    }
+}
+
+static void block_end(struct choice_state *s)
+{
+    s->before = s->said;
+    buffer_clear(&s->block);
+}
+
 static void cite(struct encoder *e, const struct chunk *c)
 {
     struct buffer *b = &e->c[c->choice].places;
@@ -298,7 +338,9 @@ static void cite(struct encoder *e, const struct chunk *c)
     json_writer_init(&w, b);
     if (!gemini_put_chunk(&w, c->citation) || b->failed) {
         b->len = before; /* full, or no place: what is there stays whole */
+        return;
     }
+    support(&e->c[c->choice], c->citation, e->c[c->choice].n_places++);
 }
 
 static void finish(struct encoder *e, const struct chunk *c)
@@ -334,6 +376,12 @@ static void put_last(struct encoder *e, struct json_writer *w, unsigned i)
         json_array_begin(w);
         json_put_raw(w, buffer_str(&s->places));
         json_array_end(w);
+        if (s->supports.len > 0) {
+            json_name(w, "groundingSupports");
+            json_array_begin(w);
+            json_put_raw(w, buffer_str(&s->supports));
+            json_array_end(w);
+        }
         json_object_end(w);
     }
     json_object_end(w);
@@ -411,6 +459,7 @@ static bool choice_chunk(struct encoder *e, const struct chunk *c, struct buffer
         o = call_of(e, c);
         return !o || call_send(e, o, out);
     case CHUNK_BREAK:
+        block_end(&e->c[c->choice]);
         return calls_send(e, c->choice, out);
     case CHUNK_MEDIA:
         return !c->part || send_part(e, c->choice, c->part, out);

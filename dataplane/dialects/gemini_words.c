@@ -1,6 +1,8 @@
 /* Names, words and signatures of Gemini's dialect; see gemini_inside.h. */
 #include "dataplane/dialects/gemini_inside.h"
 
+#include "dataplane/dialects/tool_shape.h"
+
 /* ---- names ---- */
 
 bool gemini_name_is(struct json_value name, struct str camel)
@@ -272,4 +274,17 @@ void gemini_signature_read(struct arena *a, struct str text, struct part *ret)
             return;
         }
     }
+}
+
+/* ---- functions ---- */
+
+struct str gemini_tool_name(struct arena *a, const struct chat_request *q, struct str name)
+{
+    return q->family == FAMILY_GEMINI || !name.len ? name : tool_gemini(a, name);
+}
+
+struct str gemini_tool_name_back(struct arena *a, const struct exchange_context *x, struct str name)
+{
+    const struct chat_request *q = x->request;
+    return q && q->family != FAMILY_GEMINI ? tool_gemini_back(a, q, name) : name;
 }

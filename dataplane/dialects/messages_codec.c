@@ -103,6 +103,13 @@ const struct chat_codec invoke_messages_codec = {
     .encoder_new = messages_encoder_new_aws,
 };
 
+const struct chat_codec messages_count_request_codec = {
+    .family = FAMILY_MESSAGES,
+    .framing = FRAMING_NONE,
+    .decode_request = messages_count_decode,
+    .encode_request = api_write,
+};
+
 const struct count_codec messages_count_codec = {
     .encode_request = count_write,
     .decode_reply = count_read_reply,

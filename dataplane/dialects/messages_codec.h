@@ -9,4 +9,7 @@
 bool messages_count_decode(const struct wire_request *w, struct arena *a, struct chat_request *ret,
                            struct error *err);
 
+/* Token counting: the request without a maximum of tokens; no answers. */
+extern const struct chat_codec messages_count_request_codec;
+
 #endif

@@ -201,7 +201,6 @@ static void lose_settings(const struct settings *s)
         {q->prediction.ptr != NULL, FIELD_PREDICTION},
         {q->web_search.ptr != NULL, FIELD_WEB_SEARCH},
         {q->safety.ptr != NULL, FIELD_SAFETY},
-        {q->previous.ptr != NULL, FIELD_PREVIOUS},
         {q->cached_content.ptr != NULL, FIELD_CACHED_CONTENT},
     };
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {

@@ -415,7 +415,6 @@ static void name_losses(struct writing *t)
         {q->prediction.ptr != NULL, FIELD_PREDICTION},
         {q->web_search.ptr != NULL, FIELD_WEB_SEARCH},
         {q->safety.ptr != NULL, FIELD_SAFETY},
-        {q->previous.len > 0, FIELD_PREVIOUS},
         {q->cached_content.len > 0, FIELD_CACHED_CONTENT},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {

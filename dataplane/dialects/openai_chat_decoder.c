@@ -2,6 +2,7 @@
  * knows of each choice only which calls were begun: nothing that grows with the stream is kept. */
 #include "dataplane/dialects/openai_answer.h"
 #include "dataplane/dialects/openai_chat_codec.h"
+#include "dataplane/dialects/openai_target.h"
 
 #define CHOICES_MAX 128 /* OpenAI's own limit of n */
 #define CALLS_MAX 256   /* per choice; what comes past it is passed over */
@@ -135,6 +136,7 @@ static void call_begin(struct at *e, int tool, struct str id, struct str name)
         id = arena_printf(e->scratch, "call_%.*s_%u_%d", STR_ARG(e->d->x->unique), e->choice, tool);
     }
     c->begun = true;
+    name = openai_tool_name_back(e->scratch, e->d->x, FAMILY_CHAT, name);
     emit(e->d, (struct chunk){.type = CHUNK_TOOL_BEGIN,
                               .choice = e->choice,
                               .tool = tool,

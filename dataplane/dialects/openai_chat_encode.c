@@ -34,7 +34,7 @@ static bool put_tool(struct openai_chat_writer *c, const struct tool *t)
     json_field_z(w, "type", "function");
     json_name(w, "function");
     json_object_begin(w);
-    json_field_str(w, "name", t->name);
+    json_field_str(w, "name", openai_tool_name(c->a, c->q, FAMILY_CHAT, t->name));
     put_text(w, "description", t->description);
     put_number(w, "parameters", t->parameters);
     if (t->strict >= 0) {
@@ -77,7 +77,7 @@ static void put_choice(struct openai_chat_writer *c)
         json_field_z(w, "type", "function");
         json_name(w, "function");
         json_object_begin(w);
-        json_field_str(w, "name", q->tool_choice_name);
+        json_field_str(w, "name", openai_tool_name(c->a, q, FAMILY_CHAT, q->tool_choice_name));
         json_object_end(w);
         json_object_end(w);
         break;
@@ -306,7 +306,7 @@ static void put_account(struct openai_chat_writer *c)
     const struct chat_request *q = c->q;
     struct json_writer *w = &c->w;
     bool openai = openai_target_is_openai(c->x);
-    put_text(w, "user", q->user);
+    put_text(w, "user", openai_user(q, c->x));
     put_number(w, "metadata", q->metadata);
     if (openai && q->store >= 0) {
         json_field_bool(w, "store", q->store == 1);

@@ -9,7 +9,8 @@
 #define CALLS_MAX 256
 
 struct choice {
-    bool role; /* was told */
+    bool role;           /* was told */
+    int64_t said, block; /* characters of the text so far, and before the block at hand */
     uint64_t begun[CALLS_MAX / 64];
     uint64_t filled[CALLS_MAX / 64]; /* some text of the arguments has gone out */
 };
@@ -126,6 +127,23 @@ static void tell_role(struct encoder *e, struct buffer *out, unsigned choice)
     json_name(&w, "refusal");
     json_put_null(&w);
     choice_end(e, &w, STR_NONE, NULL);
+}
+
+/* Citations count within their block; here all blocks are one text. */
+static int64_t block_start(struct encoder *e, unsigned choice)
+{
+    const struct choice *s = choice_state(e, choice);
+    return s ? s->block : 0;
+}
+
+static void note_text(struct encoder *e, const struct chunk *c)
+{
+    struct choice *s = choice_state(e, c->choice);
+    if (s && c->type == CHUNK_TEXT) {
+        s->said += openai_characters(c->text);
+    } else if (s && c->type == CHUNK_BREAK) {
+        s->block = s->said;
+    }
 }
 
 static void put_call(struct json_writer *w, const struct chunk *c, struct encoder *e)
@@ -256,7 +274,7 @@ static bool put_delta(struct encoder *e, struct json_writer *w, const struct chu
     case CHUNK_CITATION:
         json_name(w, "annotations");
         json_array_begin(w);
-        (void)openai_put_annotation(w, c->citation, true, 0);
+        (void)openai_put_annotation(w, c->citation, true, block_start(e, c->choice));
         json_array_end(w);
         return true;
     default:
@@ -410,6 +428,7 @@ bool openai_chat_encode_chunk(void *encoder, const struct chunk *c, struct buffe
         if (is_said(c)) {
             put_said(e, c, out);
         }
+        note_text(e, c);
         break;
     }
     return !out->failed;

@@ -240,11 +240,11 @@ static void put_calls(struct openai_chat_writer *c, const struct message *m)
             continue;
         }
         json_object_begin(&c->w);
-        json_field_str(&c->w, "id", p->id.ptr ? p->id : STR_LIT(""));
+        json_field_str(&c->w, "id", openai_call_id(c->a, c->q, FAMILY_CHAT, p->id));
         json_field_z(&c->w, "type", "function");
         json_name(&c->w, "function");
         json_object_begin(&c->w);
-        json_field_str(&c->w, "name", p->name.ptr ? p->name : STR_LIT(""));
+        json_field_str(&c->w, "name", openai_tool_name(c->a, c->q, FAMILY_CHAT, p->name));
         json_field_str(&c->w, "arguments", p->arguments.len ? p->arguments : STR_LIT("{}"));
         json_object_end(&c->w);
         if (p->signature.ptr) {
@@ -419,7 +419,7 @@ static void put_results(struct openai_chat_writer *c, const struct message *m)
             continue;
         }
         begin_message(c, "tool", STR_NONE);
-        json_field_str(&c->w, "tool_call_id", p->id.ptr ? p->id : STR_LIT(""));
+        json_field_str(&c->w, "tool_call_id", openai_call_id(c->a, c->q, FAMILY_CHAT, p->id));
         struct str text = parts_text(c->a, p->parts, p->n_parts, STR_LIT(""), &skipped);
         json_field_str(&c->w, "content", text.ptr ? text : STR_LIT(""));
         openai_chat_put_cache(c, p->cache);

@@ -1,6 +1,7 @@
 /* A provider's whole chat completion, of OpenAI or any compatible provider. */
 #include "dataplane/dialects/openai_answer.h"
 #include "dataplane/dialects/openai_chat_codec.h"
+#include "dataplane/dialects/openai_target.h"
 
 static bool read_annotations(struct openai_decode *d, struct json_value list, struct part *p)
 {
@@ -99,7 +100,7 @@ static bool read_calls(struct openai_decode *d, struct json_value message, struc
     return p->arguments.ptr || openai_no_room(d);
 }
 
-/* Calls without an id get one of this request's own. */
+/* Calls get the client's own name of their tool, and those without an id one of this request's. */
 static bool name_calls(struct openai_decode *d, struct chat_choice *c,
                        const struct exchange_context *x, bool *ret_any)
 {
@@ -109,6 +110,7 @@ static bool name_calls(struct openai_decode *d, struct chat_choice *c,
             continue;
         }
         *ret_any = true;
+        p->name = openai_tool_name_back(d->a, x, FAMILY_CHAT, p->name);
         if (!p->id.len) {
             p->id = arena_printf(d->a, "call_%.*s_%zu", STR_ARG(x->unique), i);
             if (!p->id.ptr) {

@@ -1,6 +1,7 @@
 /* A provider's whole response. */
 #include "dataplane/dialects/openai_answer.h"
 #include "dataplane/dialects/openai_responses.h"
+#include "dataplane/dialects/openai_target.h"
 
 static struct str failure_text(struct arena *a, struct json_value top)
 {
@@ -81,6 +82,11 @@ bool openai_responses_decode_reply(struct str body, const struct exchange_contex
             c->logprobs = logprobs_of(a, item);
         }
         r.usage.searches += str_eqz(type, "web_search_call");
+    }
+    for (size_t i = 0; i < c->n_parts; i++) {
+        if (c->parts[i].type == PART_TOOL_CALL) {
+            c->parts[i].name = openai_tool_name_back(a, x, FAMILY_RESPONSES, c->parts[i].name);
+        }
     }
     uint64_t searches = r.usage.searches;
     c->finish = finish_of(a, top, c);

@@ -4,6 +4,7 @@
 #include "dataplane/dialects/openai_answer.h"
 #include "dataplane/dialects/openai_freeform.h"
 #include "dataplane/dialects/openai_responses.h"
+#include "dataplane/dialects/openai_target.h"
 
 #define ITEMS_MAX 256 /* output items; what comes past them is passed over */
 
@@ -109,10 +110,12 @@ static void call_begin(struct at *e, struct json_value item)
     if (!id.len) {
         id = read_get_text(e->scratch, item, "id");
     }
-    emit(e->d, (struct chunk){.type = CHUNK_TOOL_BEGIN,
-                              .tool = e->item->tool,
-                              .id = id,
-                              .name = read_get_text(e->scratch, item, "name")});
+    struct str name = read_get_text(e->scratch, item, "name");
+    emit(e->d, (struct chunk){
+                   .type = CHUNK_TOOL_BEGIN,
+                   .tool = e->item->tool,
+                   .id = id,
+                   .name = openai_tool_name_back(e->scratch, e->d->x, FAMILY_RESPONSES, name)});
 }
 
 static void call_fill(struct at *e, struct str text)

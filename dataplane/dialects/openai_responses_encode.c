@@ -151,8 +151,8 @@ static void put_call(struct writer *c, const struct part *p)
 {
     json_object_begin(&c->w);
     json_field_z(&c->w, "type", "function_call");
-    json_field_str(&c->w, "call_id", p->id.ptr ? p->id : STR_LIT(""));
-    json_field_str(&c->w, "name", p->name.ptr ? p->name : STR_LIT(""));
+    json_field_str(&c->w, "call_id", openai_call_id(c->a, c->q, FAMILY_RESPONSES, p->id));
+    json_field_str(&c->w, "name", openai_tool_name(c->a, c->q, FAMILY_RESPONSES, p->name));
     json_field_str(&c->w, "arguments", p->arguments.len ? p->arguments : STR_LIT("{}"));
     json_object_end(&c->w);
     openai_lose_if(p->signature.ptr != NULL, c->q, c->x, FIELD_THINKING);
@@ -230,7 +230,7 @@ static void put_results(struct writer *c, const struct message *m)
         struct str text = parts_text(c->a, p->parts, p->n_parts, STR_LIT(""), &skipped);
         json_object_begin(&c->w);
         json_field_z(&c->w, "type", "function_call_output");
-        json_field_str(&c->w, "call_id", p->id.ptr ? p->id : STR_LIT(""));
+        json_field_str(&c->w, "call_id", openai_call_id(c->a, c->q, FAMILY_RESPONSES, p->id));
         json_name(&c->w, "output");
         if (skipped) {
             json_array_begin(&c->w);
@@ -297,7 +297,7 @@ static void put_tool(struct writer *c, const struct tool *t)
     }
     json_object_begin(w);
     json_field_z(w, "type", "function");
-    json_field_str(w, "name", t->name);
+    json_field_str(w, "name", openai_tool_name(c->a, c->q, FAMILY_RESPONSES, t->name));
     put_text(w, "description", t->description);
     put_raw(w, "parameters",
             t->parameters.ptr ? t->parameters : STR_LIT("{\"type\":\"object\",\"properties\":{}}"));
@@ -333,7 +333,8 @@ static void put_tools(struct writer *c)
         json_name(&c->w, "tool_choice");
         json_object_begin(&c->w);
         json_field_z(&c->w, "type", "function");
-        json_field_str(&c->w, "name", q->tool_choice_name);
+        json_field_str(&c->w, "name",
+                       openai_tool_name(c->a, q, FAMILY_RESPONSES, q->tool_choice_name));
         json_object_end(&c->w);
     } else if (q->tool_choice != CHOICE_UNSET) {
         json_field_z(&c->w, "tool_choice", words[q->tool_choice]);
@@ -437,7 +438,7 @@ static void put_rest(struct writer *c)
     if (q->top_logprobs >= 0) {
         json_field_i64(w, "top_logprobs", q->top_logprobs);
     }
-    put_text(w, "user", q->user);
+    put_text(w, "user", openai_user(q, c->x));
     put_raw(w, "metadata", q->metadata);
     if (!stores || q->store == 1) {
         /* of another dialect's client nothing is kept unless it asked: only here is that default */

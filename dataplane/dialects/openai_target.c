@@ -1,6 +1,8 @@
 /* What a kind of provider and a model's name tell; see openai_target.h. */
 #include "dataplane/dialects/openai_target.h"
 
+#include "dataplane/dialects/tool_shape.h"
+
 static bool word_in(const char *words, struct str word)
 {
     struct str rest = str_of(words), one;
@@ -184,5 +186,42 @@ struct str openai_sampling(const struct chat_request *q, const struct exchange_c
     }
     plain.len -= plain.len > 1 && plain.ptr[plain.len - 1] == '.';
     openai_lose_if(!str_eqz(plain, otherwise), q, x, field);
+    return STR_NONE;
+}
+
+#define TOOL_MAX 64
+#define USER_MAX 64
+
+struct str openai_tool_name(struct arena *a, const struct chat_request *q, enum family own,
+                            struct str name)
+{
+    if (!name.len) {
+        return STR_LIT("");
+    }
+    return q->family == own ? name : tool_text(a, name, TOOL_MAX);
+}
+
+struct str openai_call_id(struct arena *a, const struct chat_request *q, enum family own,
+                          struct str id)
+{
+    if (!id.len) {
+        return STR_LIT("");
+    }
+    return q->family == own || id.len <= TOOL_MAX ? id : tool_text(a, id, TOOL_MAX);
+}
+
+struct str openai_tool_name_back(struct arena *a, const struct exchange_context *x, enum family own,
+                                 struct str name)
+{
+    const struct chat_request *q = x->request;
+    return q && q->family != own ? tool_text_back(a, q, name, TOOL_MAX) : name;
+}
+
+struct str openai_user(const struct chat_request *q, const struct exchange_context *x)
+{
+    if (q->user.len <= USER_MAX || !openai_target_is(x, "openai azure-openai")) {
+        return q->user;
+    }
+    openai_lose(q, x, FIELD_USER);
     return STR_NONE;
 }

@@ -37,4 +37,17 @@ void openai_lose(const struct chat_request *q, const struct exchange_context *x,
 void openai_lose_if(bool is, const struct chat_request *q, const struct exchange_context *x,
                     enum chat_field field);
 
+/* ---- calls of clients of other families, within what OpenAI takes: names of letters, digits, '_'
+ * and '-', ids of any kind, 64 bytes each. Those of `own` stay as they are. ---- */
+struct str openai_tool_name(struct arena *a, const struct chat_request *q, enum family own,
+                            struct str name);
+struct str openai_call_id(struct arena *a, const struct chat_request *q, enum family own,
+                          struct str id);
+/* The client's own name of the tool that a provider calls. */
+struct str openai_tool_name_back(struct arena *a, const struct exchange_context *x, enum family own,
+                                 struct str name);
+/* The end user's name as the request may tell it: NULL ptr, and the loss, when OpenAI would refuse
+ * its length. */
+struct str openai_user(const struct chat_request *q, const struct exchange_context *x);
+
 #endif

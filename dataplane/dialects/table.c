@@ -5,6 +5,7 @@
 #include "dataplane/dialects/bedrock_error.h"
 #include "dataplane/dialects/cohere_error.h"
 #include "dataplane/dialects/gemini_error.h"
+#include "dataplane/dialects/messages_codec.h"
 #include "dataplane/dialects/openai_error.h"
 #include "dataplane/dialects/openai_responses_error.h"
 
@@ -124,7 +125,7 @@ static const struct chat_codec *const chat_codecs[API_COUNT] = {
     [API_VERTEX_MESSAGES] = &vertex_messages_codec,
     [API_COHERE_CHAT] = &cohere_chat_codec,
     [API_OLLAMA_CHAT] = &ollama_chat_codec,
-    [API_MESSAGES_COUNT] = &messages_codec,
+    [API_MESSAGES_COUNT] = &messages_count_request_codec,
     [API_GEMINI_COUNT] = &gemini_codec,
     [API_CONVERSE_COUNT] = &converse_codec,
 };

@@ -7,20 +7,34 @@
 
 #define HASH_BYTES 9 /* "_" and eight digits */
 
-static bool plain(char c)
+struct rule {
+    size_t max;
+    bool gemini;
+};
+
+static const struct rule gemini_rule = {64, true};
+
+static bool letter(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static bool fits(struct str s, size_t max)
+static bool allowed(const struct rule *r, char c, bool first)
+{
+    if (r->gemini && first) {
+        return letter(c);
+    }
+    return letter(c) || (c >= '0' && c <= '9') || c == '-' || (r->gemini && (c == '.' || c == ':'));
+}
+
+static bool fits(const struct rule *r, struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (!plain(s.ptr[i])) {
+        if (!allowed(r, s.ptr[i], i == 0)) {
             return false;
         }
     }
-    return s.len > 0 && s.len <= max;
+    return s.len > 0 && s.len <= r->max;
 }
 
 /* FNV-1a */
@@ -33,20 +47,31 @@ static uint32_t hash_of(struct str s)
     return h;
 }
 
-struct str tool_text(struct arena *a, struct str text, size_t max)
+static struct str shape(struct arena *a, struct str text, const struct rule *r)
 {
-    if (fits(text, max)) {
+    if (fits(r, text)) {
         return text;
     }
-    struct str head = text.len > max - HASH_BYTES ? str_slice(text, 0, max - HASH_BYTES) : text;
+    size_t most = r->max - HASH_BYTES;
+    struct str head = text.len > most ? str_slice(text, 0, most) : text;
     struct str s = arena_printf(a, "%.*s_%08" PRIx32, STR_ARG(head), hash_of(text));
     char *p = (char *)(uintptr_t)s.ptr; /* just made, ours */
     for (size_t i = 0; i < s.len; i++) {
-        if (!plain(p[i])) {
+        if (!allowed(r, p[i], i == 0)) {
             p[i] = '_';
         }
     }
     return s;
+}
+
+struct str tool_text(struct arena *a, struct str text, size_t max)
+{
+    return shape(a, text, &(struct rule){max, false});
+}
+
+struct str tool_gemini(struct arena *a, struct str name)
+{
+    return shape(a, name, &gemini_rule);
 }
 
 static bool has_tool(const struct chat_request *q, struct str name)
@@ -59,20 +84,30 @@ static bool has_tool(const struct chat_request *q, struct str name)
     return false;
 }
 
-struct str tool_text_back(struct arena *a, const struct chat_request *q, struct str name,
-                          size_t max)
+static struct str shape_back(struct arena *a, const struct chat_request *q, struct str name,
+                             const struct rule *r)
 {
     if (!q || has_tool(q, name)) {
         return name;
     }
     for (size_t i = 0; i < q->n_tools; i++) {
         const struct tool *t = &q->tools[i];
-        if (!t->builtin && t->name.ptr && !fits(t->name, max) &&
-            str_eq(tool_text(a, t->name, max), name)) {
+        if (!t->builtin && t->name.ptr && !fits(r, t->name) && str_eq(shape(a, t->name, r), name)) {
             return t->name;
         }
     }
     return name;
+}
+
+struct str tool_text_back(struct arena *a, const struct chat_request *q, struct str name,
+                          size_t max)
+{
+    return shape_back(a, q, name, &(struct rule){max, false});
+}
+
+struct str tool_gemini_back(struct arena *a, const struct chat_request *q, struct str name)
+{
+    return shape_back(a, q, name, &gemini_rule);
 }
 
 struct str tool_schema(struct arena *a, struct str schema)

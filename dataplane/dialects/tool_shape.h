@@ -14,6 +14,9 @@ struct str tool_text(struct arena *a, struct str text, size_t max);
  * is none, or when the client has a tool of that very name. q may be NULL. */
 struct str tool_text_back(struct arena *a, const struct chat_request *q, struct str name,
                           size_t max);
+/* The same for Gemini's functions: '.' and ':' too, a letter or '_' in front, 64 bytes. */
+struct str tool_gemini(struct arena *a, struct str name);
+struct str tool_gemini_back(struct arena *a, const struct chat_request *q, struct str name);
 /* A tool's parameters as a schema with a "type" at its top, which providers want where OpenAI does
  * not: absent and {} become an object without properties. */
 struct str tool_schema(struct arena *a, struct str schema);

@@ -60,6 +60,8 @@ bool openai_usage_object(struct json_value object, struct openai_usage *u)
     u->audio_in_tokens = got.audio_in_tokens;
     u->audio_out_tokens = got.audio_out_tokens;
     u->reasoning_tokens = got.reasoning_tokens;
+    u->raw_len = object.raw.len <= sizeof(u->raw) ? object.raw.len : 0;
+    memcpy(u->raw, object.raw.ptr, u->raw_len);
     return true;
 }
 

@@ -29,7 +29,9 @@ struct openai_usage {
     struct openai_count audio_in_tokens;  /* prompt_tokens_details.audio_tokens */
     struct openai_count audio_out_tokens; /* completion_tokens_details.audio_tokens */
     struct openai_count reasoning_tokens; /* completion_tokens_details */
-    size_t model_len, id_len, finish_reason_len;
+    size_t raw_len, model_len, id_len, finish_reason_len;
+    char raw[OPENAI_USAGE_MAX_BYTES]; /* the usage object as it stands there; raw_len 0: none, or
+                                         too long */
     char model[OPENAI_TEXT_MAX];
     char id[OPENAI_TEXT_MAX];
     char finish_reason[OPENAI_TEXT_MAX]; /* of the first choice that gives one */

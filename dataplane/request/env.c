@@ -44,11 +44,11 @@ struct arena *request_env_arena(struct request_env *env)
 
 void request_env_arena_back(struct request_env *env, struct arena *a)
 {
+    arena_reset(a); /* what it held may come back here too (a stream's scratch) */
     if (env->n_spare == ENV_SPARE_ARENAS) {
         arena_free(a);
         return;
     }
-    arena_reset(a);
     env->spare[env->n_spare++] = a;
 }
 

@@ -157,7 +157,18 @@ static enum event_outcome reject_outcome(const struct request *r)
     if (t && t->ended_ns) {
         return t->outcome;
     }
-    return r->error.code == ERR_INTERNAL ? EVENT_FAILED : EVENT_REFUSED;
+    switch (r->error.code) {
+    case ERR_INTERNAL:
+        return EVENT_FAILED;
+    case ERR_UPSTREAM_REFUSED:
+    case ERR_UPSTREAM_TLS:
+    case ERR_UPSTREAM_TIMEOUT:
+    case ERR_UPSTREAM_GARBAGE:
+    case ERR_UPSTREAM_CLOSED:
+        return dispatch_outcome(r->error.code); /* its answer could not be read, or no token came */
+    default:
+        return EVENT_REFUSED;
+    }
 }
 
 static bool reply_header(struct request *r, const char *name, struct str value)
@@ -174,6 +185,15 @@ static bool reply_header(struct request *r, const char *name, struct str value)
     return true;
 }
 
+/* A provider's or Weir's refusal alike tells what could not be carried. */
+static void name_losses(struct request *r)
+{
+    struct str names = r->losses.n ? losses_text(&r->losses, r->arena) : STR_NONE;
+    if (names.len) {
+        (void)reply_header(r, "x-weir-dropped-params", names);
+    }
+}
+
 static void reject(struct request *r)
 {
     assert(r->error.code != ERR_NONE);
@@ -186,6 +206,7 @@ static void reject(struct request *r)
     if (r->dialect->error_header && r->dialect->error_header_value) {
         (void)reply_header(r, r->dialect->error_header, r->dialect->error_header_value(&f));
     }
+    name_losses(r);
     if (r->reply.status == 401) {
         counter_add(&r->env->counters->unauthenticated, 1);
     }
@@ -275,6 +296,7 @@ void request_on_exchange(void *arg, struct exchange *x)
     request_run(r);
 }
 
+/* No request existed yet, but its path may have been read: each SDK finds its own shape. */
 void request_on_bad_exchange(void *arg, struct exchange *x, const struct error *err)
 {
     struct request_env *env = arg;
@@ -282,13 +304,18 @@ void request_on_bad_exchange(void *arg, struct exchange *x, const struct error *
     char text[40];
     uuid_format_public("req", &id, text, sizeof(text));
     struct arena *a = request_env_arena(env);
-    struct header headers[2] = {
+    const struct dialect *d = parse_dialect(a, x);
+    struct header headers[3] = {
         {STR_LIT("x-weir-request-id"), str_of(text)},
-        {STR_LIT("content-type"), str_of(dialect_openai.content_type)},
+        {STR_LIT("content-type"), str_of(d->content_type)},
     };
+    size_t n = 2;
     counter_add(&env->counters->malformed, 1);
     struct failure f = {
         .error = err, .request_id = str_of(text), .status = error_status(err->code)};
-    exchange_reply(x, f.status, headers, 2, dialect_openai.error_body(a, &f));
+    if (d->error_header && d->error_header_value) {
+        headers[n++] = (struct header){str_of(d->error_header), d->error_header_value(&f)};
+    }
+    exchange_reply(x, f.status, headers, n, d->error_body(a, &f));
     request_env_arena_back(env, a);
 }

@@ -83,8 +83,9 @@ struct step {
     struct str body;
     struct header *headers; /* of the step; they go before the request's own */
     size_t n_headers;
-    uint64_t timeout_ms; /* 0: not said */
-    struct str provider; /* as the step names it */
+    uint64_t timeout_ms;   /* 0: not said */
+    struct str provider;   /* as the step names it */
+    struct str credential; /* for a provider that has none stored; NULL ptr: the request's */
 };
 
 struct candidate {
@@ -92,6 +93,7 @@ struct candidate {
     struct str model;                         /* as the provider is to be called */
     const struct provider_endpoint *endpoint; /* which of its operations; NULL: native */
     const struct step *step;                  /* REQUEST_UNIVERSAL */
+    enum provider_api api; /* of a step: the operation that its path is; API_NONE: not known */
 };
 
 /* A whole answer of our own, in the arena. */
@@ -172,6 +174,8 @@ struct request {
     uint64_t max_output;             /* of its model, from the catalogue; 0: not known */
     const struct candidate *priced;  /* whom both are of */
     bool prices_sought;
+    struct str token, token_credential; /* the access token that signed it, and what it was bought
+                                           with; NULL ptr: none was bought */
     struct upstream_call *call;
     struct attempt *attempts; /* arena, REQUEST_MAX_ATTEMPTS at most */
     unsigned n_attempts;

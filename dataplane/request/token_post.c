@@ -92,6 +92,17 @@ static bool write_head(struct arena *a, const struct base_url *u, const struct t
     return !h.failed;
 }
 
+/* As it may stand in a request line. */
+static bool query_valid(struct str query)
+{
+    for (size_t i = 0; i < query.len; i++) {
+        if (query.ptr[i] <= ' ' || query.ptr[i] > '~' || query.ptr[i] == '#') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void start(void *arg, struct token_fetch *f, const struct token_call *call)
 {
     struct request_env *env = arg;
@@ -108,8 +119,9 @@ static void start(void *arg, struct token_fetch *f, const struct token_call *cal
         url.len -= query.len;
     }
     struct str body = arena_str(p->arena, call->body);
-    if (!url.ptr || !body.ptr || !base_url_split(url, &u, &err) ||
+    if (!url.ptr || !body.ptr || !query_valid(query) || !base_url_split(url, &u, &err) ||
         !write_head(p->arena, &u, call, query, &head)) {
+        err = (struct error)ERROR_INIT;
         (void)error_set(&err, ERR_INVALID_FIELD, "the token endpoint's URL cannot be used");
         end(p, 0, STR_NONE, &err);
         return;

@@ -14,8 +14,10 @@ enum sign_result sign_google(struct signing *s, struct arena *a, struct head *ou
     if (token.len) {
         return signer_bearer(token, out, err) ? SIGN_DONE : SIGN_FAILED;
     }
-    if (!account.len && str_starts(s->credential, STR_LIT("{"))) {
-        account = s->credential;
+    /* only the stored one: a service account says by itself where to ask for its tokens, and that
+     * is not for a client to say */
+    if (!account.len && str_starts(s->provider->credential, STR_LIT("{"))) {
+        account = s->provider->credential;
     }
     if (account.len) {
         *ret = (struct token_purchase){&google_token_source, account};

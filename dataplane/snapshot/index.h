@@ -48,7 +48,10 @@ struct snap_provider {
      * snap_provider_setting. The secrets among them are never logged. */
     const struct snap_setting *settings;
     size_t n_settings;
-    struct str headers_json, rename_json, drop_json; /* raw objects and array; NULL ptr: none */
+    const struct snap_setting *headers; /* fields that every request gets: the row's, and those of
+                                           the settings before them */
+    size_t n_headers;
+    struct str rename_json, drop_json; /* raw object and array; NULL ptr: none */
     bool credential_unreadable; /* its data key is missing: requests fail with a clear error */
     uint64_t timeout_ms;
     bool disabled, needs_unknown;

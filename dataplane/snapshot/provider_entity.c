@@ -3,14 +3,17 @@
 
 #include "common/base/mem.h"
 #include "common/json.h"
+#include "dataplane/canonical/head.h"
 #include "dataplane/snapshot/base_url.h"
 
 #define SETTINGS_MAX 64
+#define HEADERS_MAX 32
 
 struct build {
     struct snap_provider *p;
     struct arena *a;
-    struct snap_setting *settings;
+    struct snap_setting *settings, *headers;
+    struct str headers_json; /* the setting; NULL ptr: none */
 };
 
 /* ---- secrets ---- */
@@ -97,7 +100,7 @@ static void take_member(struct build *b, struct str name, struct json_value v, b
     struct snap_provider *p = b->p;
     if (s && s->object) {
         bool fits = v.type == (str_eqz(name, "drop_params") ? JSON_ARRAY : JSON_OBJECT);
-        struct str *to = str_eqz(name, "headers")         ? &p->headers_json
+        struct str *to = str_eqz(name, "headers")         ? &b->headers_json
                          : str_eqz(name, "rename_params") ? &p->rename_json
                                                           : &p->drop_json;
         if (fits) {
@@ -154,7 +157,7 @@ static void take_credential(struct build *b, struct str credential)
     } else if (text.len && text.ptr[0] == '{' && json_validate(text, 0, NULL, NULL)) {
         take_object(b, text, true);
     } else {
-        b->p->credential = (struct str){copy, credential.len};
+        b->p->credential = text; /* a file's last line end is no part of a key */
     }
 }
 
@@ -235,16 +238,6 @@ static void custom_row(struct build *b)
     }
 }
 
-static void organization_header(struct build *b)
-{
-    struct str value = get_setting(b->p, STR_LIT("organization"));
-    struct provider_row *row =
-        value.len && str_eqz(str_of(b->p->row->name), "openai") ? row_copy(b) : NULL;
-    if (row) {
-        row->headers = arena_printf(b->a, "openai-organization: %.*s", STR_ARG(value)).ptr;
-    }
-}
-
 static void choose_row(struct build *b)
 {
     struct snap_provider *p = b->p;
@@ -257,7 +250,57 @@ static void choose_row(struct build *b)
     if (str_eqz(str_of(row->name), "custom")) {
         custom_row(b);
     }
-    organization_header(b);
+}
+
+/* ---- header fields ---- */
+
+static void header_put(struct build *b, struct str name, struct str value)
+{
+    struct snap_provider *p = b->p;
+    if (!provider_header_ok(name) || !head_value_ok(value)) {
+        return;
+    }
+    for (size_t i = 0; i < p->n_headers; i++) {
+        if (str_eq_nocase(b->headers[i].name, name)) {
+            b->headers[i].value = value;
+            return;
+        }
+    }
+    if (p->n_headers < HEADERS_MAX) {
+        b->headers[p->n_headers++] = (struct snap_setting){name, value};
+    }
+}
+
+/* "name: value" lines. */
+static void row_headers(struct build *b)
+{
+    struct str rest = str_of(b->p->row->headers), line, name, value;
+    while (rest.len) {
+        if (!str_cut(rest, '\n', &line, &rest)) {
+            line = rest;
+            rest = STR_NONE;
+        }
+        if (str_cut(line, ':', &name, &value)) {
+            header_put(b, str_trim(name), str_trim(value));
+        }
+    }
+}
+
+static void own_headers(struct build *b)
+{
+    struct json_value object = {.type = JSON_OBJECT, .raw = b->headers_json}, name, value;
+    struct str organization = get_setting(b->p, STR_LIT("organization"));
+    size_t pos = 0;
+    row_headers(b);
+    if (organization.len && str_eqz(str_of(b->p->row->name), "openai")) {
+        header_put(b, STR_LIT("OpenAI-Organization"), organization);
+    }
+    while (b->headers_json.len && json_next(object, &pos, &name, &value)) {
+        struct str key = text_of(b, name, false), text = text_of(b, value, false);
+        if (text.ptr) {
+            header_put(b, key, text);
+        }
+    }
 }
 
 /* ---- the address ---- */
@@ -296,8 +339,11 @@ void provider_entity_build(struct snap_provider *p, struct str credential, struc
     b.settings = arena_alloc(a, SETTINGS_MAX * sizeof(*b.settings));
     p->settings = b.settings;
     p->n_settings = 0;
-    p->headers_json = p->rename_json = p->drop_json = STR_NONE;
-    if (!b.settings) {
+    b.headers = arena_alloc(a, HEADERS_MAX * sizeof(*b.headers));
+    p->headers = b.headers;
+    p->n_headers = 0;
+    p->rename_json = p->drop_json = STR_NONE;
+    if (!b.settings || !b.headers) {
         p->disabled = true;
         return;
     }
@@ -307,6 +353,7 @@ void provider_entity_build(struct snap_provider *p, struct str credential, struc
     fallbacks(&b);
     address(&b);
     default_region(&b);
+    own_headers(&b);
 }
 
 struct str snap_provider_setting(const struct snap_provider *p, const char *name)

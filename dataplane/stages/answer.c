@@ -272,6 +272,11 @@ static enum verdict answer_embed(struct request *r, struct relay *rl)
         (void)garbage(r, &err);
         return VERDICT_REJECT;
     }
+    if (!reply.usage.input_found &&
+        rl->told_input) { /* Cohere's models in Bedrock: in a header alone */
+        reply.usage.found = reply.usage.input_found = true;
+        reply.usage.input = rl->told_input;
+    }
     add_usage(&t->usage, &reply.usage);
     rl->heard.usage = t->usage;
     rl->heard.whole = true;

@@ -19,6 +19,8 @@ enum verdict answer_whole(struct request *r, struct relay *rl);
 enum verdict answer_folded(struct request *r, struct relay *rl);
 /* A provider's error answer, collected: VERDICT_ANSWERED. */
 enum verdict answer_failure(struct request *r, struct relay *rl);
+/* A text of the provider's (or of its token endpoint) with every credential in it hidden. */
+struct str answer_without_secrets(const struct request *r, struct str text);
 /* Logs a failure that a provider told of within its stream. */
 void answer_log_failure(const struct request *r, int status, struct str original);
 

@@ -105,7 +105,7 @@ static bool take_text(struct request *r, struct json_value v, struct str *ret)
 }
 
 /* A key for the provider that a step brings along: for providers that have none stored. */
-static void note_credential(struct request *r, struct str name, struct str value)
+static void note_credential(struct step *s, struct str name, struct str value)
 {
     static const struct str scheme = STR_LIT("bearer ");
     bool valid;
@@ -119,8 +119,8 @@ static void note_credential(struct request *r, struct str name, struct str value
                !str_eq_nocase(name, STR_LIT("api-key"))) {
         return;
     }
-    if (!r->client_credential.ptr && value.len && !apikey_is_ours(value, &valid)) {
-        r->client_credential = value;
+    if (!s->credential.ptr && value.len && !apikey_is_ours(value, &valid)) {
+        s->credential = value;
     }
 }
 
@@ -140,7 +140,7 @@ static bool read_headers(struct request *r, size_t i, struct json_value object, 
             !head_value_ok(h.name) || !head_value_ok(h.value)) {
             return bad_step(r, i, "headers", "must be an object of at most 64 texts");
         }
-        note_credential(r, h.name, h.value);
+        note_credential(s, h.name, h.value);
         s->headers[s->n_headers++] = h;
     }
     return s->headers || error_set(&r->error, ERR_INTERNAL, "out of room for the request");
@@ -212,7 +212,7 @@ static bool read_step(struct request *r, size_t i, struct json_value v, struct s
     }
     s->body = m[QUERY].value.raw;
     if (m[AUTHORIZATION].found && take_text(r, m[AUTHORIZATION].value, &credential)) {
-        note_credential(r, STR_LIT("authorization"), credential);
+        note_credential(s, STR_LIT("authorization"), credential);
     }
     if (!m[ENDPOINT].found) {
         return bad_step(r, i, "endpoint", "must be a text");

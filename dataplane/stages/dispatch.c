@@ -125,8 +125,8 @@ static void on_error(void *arg, const struct error *err)
     struct request *r = arg;
     struct str provider = request_attempt(r)->provider->name;
     struct error plain = {.code = err->code, .offset = -1}, shown = ERROR_INIT;
-    if (err->code == ERR_UPSTREAM_TIMEOUT) {
-        relay_settle(r); /* it had the request, and may bill for it */
+    if (err->code == ERR_UPSTREAM_TIMEOUT || (r->translation && r->translation->n_done > 0)) {
+        relay_settle(r); /* it had the request (or those before it), and may bill for it */
     }
     r->call = NULL;
     log_write(LOG_WARN, "provider_failed", error_text(err), LOG_Z("request", r->id_text),

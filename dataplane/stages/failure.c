@@ -26,11 +26,15 @@ static struct str without(struct arena *a, struct str text, struct str secret)
     return h.failed ? text : head_str(&h);
 }
 
-static struct str without_secrets(const struct request *r, struct str text)
+struct str answer_without_secrets(const struct request *r, struct str text)
 {
     const struct snap_provider *p = r->candidates[r->candidate].provider;
     text = without(r->arena, text, p->credential);
     text = without(r->arena, text, r->client_credential);
+    text = without(r->arena, text, r->token);
+    if (r->candidates[r->candidate].step) {
+        text = without(r->arena, text, r->candidates[r->candidate].step->credential);
+    }
     for (size_t i = 0; i < p->n_settings; i++) {
         const struct provider_setting *s = provider_setting_named(p->settings[i].name);
         if (s && s->secret) {
@@ -52,7 +56,7 @@ static struct str cut_text(struct str s, size_t max)
 void answer_log_failure(const struct request *r, int status, struct str original)
 {
     const struct snap_provider *p = r->candidates[r->candidate].provider;
-    struct str shown = cut_text(without_secrets(r, original), LOGGED_MAX);
+    struct str shown = cut_text(answer_without_secrets(r, original), LOGGED_MAX);
     log_write(LOG_WARN, "provider_error", "the provider answered with an error",
               LOG_Z("request", r->id_text), LOG_S("provider", p->name), LOG_I("status", status),
               LOG_S("original", shown));
@@ -112,7 +116,7 @@ static void drop_content_headers(struct relay *rl)
 enum verdict answer_failure(struct request *r, struct relay *rl)
 {
     const struct attempt *t = request_attempt(r);
-    struct str body = without_secrets(r, buffer_str(&rl->whole));
+    struct str body = answer_without_secrets(r, buffer_str(&rl->whole));
     struct provider_error e = {.status = t->status};
     struct str errortype = header_of(rl, "x-amzn-errortype");
     answer_log_failure(r, t->status, body);
@@ -128,6 +132,7 @@ enum verdict answer_failure(struct request *r, struct relay *rl)
     provider_error_refine(&e);
     e.provider = r->candidates[r->candidate].provider->name;
     struct error err = ERROR_INIT;
+    err.code = ERR_PROVIDER_ERROR;
     struct failure f = {.error = &err,
                         .provider = &e,
                         .request_id = str_of(r->id_text),

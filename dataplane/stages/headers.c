@@ -38,6 +38,9 @@ static const struct row not_up[] = {
     NAME("true-client-ip"),
     NAME("upgrade"),
     NAME("via"),
+    NAME("x-amz-content-sha256"), /* of the client's own signature */
+    NAME("x-amz-date"),
+    NAME("x-amz-security-token"),
     NAME("x-api-key"),
     PREFIX("x-forwarded-"),
     NAME("x-goog-api-key"),

@@ -2,13 +2,22 @@
 #include "dataplane/stages/outgoing.h"
 
 #include "common/base/clock.h"
-#include "common/json.h"
+#include "common/log.h"
 #include "dataplane/request/token_post.h"
 #include "dataplane/signers/signer.h"
+#include "dataplane/stages/answer.h"
 #include "dataplane/stages/headers.h"
+#include "dataplane/stages/path.h"
+#include "dataplane/stages/stages.h"
 
 #define HEAD_ROOM 512 /* for what is always there */
-#define OWN_MAX 32    /* header fields that row and settings bring */
+#define OWN_MAX 40    /* header fields that row and settings bring */
+
+static enum verdict out_of_room(struct request *r)
+{
+    (void)error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
+    return VERDICT_REJECT;
+}
 
 /* ---- where to ---- */
 
@@ -29,7 +38,8 @@ bool outgoing_join(struct request *r, const struct candidate *c, struct str path
 {
     ret->path = provider_path_join(r->arena, c->provider->path, path);
     if (!ret->path.ptr) {
-        return error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
+        (void)out_of_room(r);
+        return false;
     }
     return true;
 }
@@ -43,6 +53,11 @@ bool outgoing_path(struct request *r, const struct candidate *c, bool stream, st
     if (e->api == API_GENERATE && str_starts(model, STR_LIT("models/"))) {
         model = str_slice(model, 7, model.len);
     }
+    if (model.len == 0 || str_eqz(model, ".") || str_eqz(model, "..")) {
+        return error_set_param(&r->error, ERR_INVALID_FIELD, "model",
+                               "provider '%.*s' can have no model of that name",
+                               STR_ARG(str_slice(c->provider->name, 0, 64)));
+    }
     path = provider_fill(r->arena, str_of(template), model, verb, setting_of,
                          (void *)(uintptr_t)c->provider, &missing);
     if (!path.ptr && missing.len) {
@@ -51,7 +66,8 @@ bool outgoing_path(struct request *r, const struct candidate *c, bool stream, st
                          STR_ARG(str_slice(missing, 0, 40)));
     }
     if (!path.ptr) {
-        return error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
+        (void)out_of_room(r);
+        return false;
     }
     (void)str_cut(path, '?', &path, &query);
     ret->query = query;
@@ -68,8 +84,7 @@ struct own_headers {
 
 static void own_add(struct own_headers *o, struct str name, struct str value)
 {
-    if (o->n < OWN_MAX && name.len && head_value_ok(name) && head_value_ok(value) &&
-        !str_eq_nocase(name, STR_LIT("host")) && !str_eq_nocase(name, STR_LIT("content-length"))) {
+    if (o->n < OWN_MAX && head_value_ok(value)) {
         o->list[o->n++] = (struct header){name, value};
     }
 }
@@ -84,53 +99,14 @@ static bool own_has(const struct own_headers *o, struct str name)
     return false;
 }
 
-static void add_row_headers(struct own_headers *o, const struct provider_row *row)
-{
-    struct str rest = str_of(row && row->headers ? row->headers : ""), line, name, value;
-    while (rest.len) {
-        if (!str_cut(rest, '\n', &line, &rest)) {
-            line = rest;
-            rest = STR_NONE;
-        }
-        if (str_cut(line, ':', &name, &value)) {
-            own_add(o, str_trim(name), str_trim(value));
-        }
-    }
-}
-
-static void add_setting_headers(struct own_headers *o, struct request *r,
-                                const struct snap_provider *p)
-{
-    struct json_value object = {.type = JSON_OBJECT, .raw = p->headers_json}, name, value;
-    size_t pos = 0;
-    while (p->headers_json.len && json_next(object, &pos, &name, &value)) {
-        struct str texts[2] = {STR_NONE, STR_NONE};
-        const struct json_value *both[2] = {&name, &value};
-        for (size_t i = 0; i < 2; i++) {
-            char *buf = arena_alloc(r->arena, both[i]->raw.len + 1);
-            size_t len = 0;
-            if (buf && json_unescape(*both[i], buf, both[i]->raw.len, &len)) {
-                texts[i] = (struct str){buf, len};
-            }
-        }
-        if (texts[0].ptr && texts[1].ptr) {
-            own_add(o, texts[0], texts[1]);
-        }
-    }
-}
-
-static void collect_own(struct own_headers *o, struct request *r, const struct candidate *c)
+static void collect_own(struct own_headers *o, const struct request *r, const struct candidate *c)
 {
     static const struct str version = STR_LIT("anthropic-version");
     enum provider_api api = c->endpoint ? c->endpoint->api : API_NONE;
-    struct str organization = snap_provider_setting(c->provider, "organization");
     o->n = 0;
-    add_row_headers(o, c->provider->row);
-    if (organization.len) {
-        own_add(o, STR_LIT("OpenAI-Organization"), organization);
-    }
-    if (c->provider->headers_json.len) {
-        add_setting_headers(o, r, c->provider);
+    for (size_t i = 0; i < c->provider->n_headers && o->n < OWN_MAX; i++) {
+        o->list[o->n++] =
+            (struct header){c->provider->headers[i].name, c->provider->headers[i].value};
     }
     if (api == API_MESSAGES || api == API_MESSAGES_COUNT) {
         struct str said = exchange_header(r->exchange, "anthropic-version");
@@ -157,12 +133,21 @@ static bool goes_up_translated(const struct request *r, const struct candidate *
            str_eq_nocase(name, STR_LIT("anthropic-beta"));
 }
 
-static void put_step_headers(struct head *h, const struct step *step, struct own_headers *own)
+/* Where the provider's key stands: the client's field of that name does not stand beside it. */
+static struct str key_header(const struct candidate *c)
 {
+    const struct provider_row *row = c->provider->row;
+    return row && row->auth == AUTH_HEADER ? str_of(row->auth_name) : STR_NONE;
+}
+
+static void put_step_headers(struct head *h, const struct candidate *c, const struct step *step,
+                             struct own_headers *own)
+{
+    struct str key = key_header(c);
     for (size_t i = 0; step && i < step->n_headers; i++) {
         const struct header *f = &step->headers[i];
-        if (header_goes_up(f->name) && head_value_ok(f->name) && head_value_ok(f->value) &&
-            !own_has(own, f->name)) {
+        if (header_goes_up(f->name) && provider_header_ok(f->name) && head_value_ok(f->value) &&
+            !str_eq_nocase(f->name, key) && !own_has(own, f->name)) {
             head_put_header(h, f->name, f->value);
             if (own->n < OWN_MAX) {
                 own->list[own->n++] = *f;
@@ -179,9 +164,11 @@ static void put_passed(struct head *h, const struct request *r, const struct can
     size_t n = r->head->n_headers;
     bool named = exchange_header(r->exchange, "connection").len != 0;
     bool accept = own->n && own_has(own, STR_LIT("accept"));
+    struct str key = key_header(c);
     for (size_t i = 0; i < n; i++) {
         struct str name = list[i].name;
-        if (!header_goes_up(name) || (named && header_is_named_by_connection(list, n, name))) {
+        if (!header_goes_up(name) || (named && header_is_named_by_connection(list, n, name)) ||
+            (key.len && str_eq_nocase(name, key))) {
             continue;
         }
         if (o->content_type.ptr && str_eq_nocase(name, STR_LIT("content-type"))) {
@@ -252,6 +239,13 @@ static enum verdict buy_token(struct request *r, const struct candidate *c,
                               const struct outgoing *o, const struct signing *s,
                               const struct token_purchase *purchase);
 
+/* A key that the client brings along counts only where none is stored: that of the step, which is
+ * meant for just this provider, before that of the request. */
+static struct str client_key(const struct request *r, const struct outgoing *o)
+{
+    return o->step && o->step->credential.ptr ? o->step->credential : r->client_credential;
+}
+
 static void set_up_signing(const struct request *r, const struct candidate *c,
                            const struct outgoing *o, struct signing *ret)
 {
@@ -259,8 +253,7 @@ static void set_up_signing(const struct request *r, const struct candidate *c,
     *ret = (struct signing){
         .provider = p,
         .row = p->row,
-        /* a client's own key only where none is stored */
-        .credential = p->credential.len ? p->credential : r->client_credential,
+        .credential = p->credential.len ? p->credential : client_key(r, o),
         .method = o->method,
         .path = o->path.len ? o->path : STR_LIT("/"),
         .query = o->query,
@@ -277,9 +270,9 @@ static enum verdict write_signed(struct request *r, const struct candidate *c,
     struct token_purchase purchase;
     struct head h, lines;
     s->now_ms = clock_wall_ms();
+    r->token = s->token;
     if (!head_init(&lines, r->arena, signer_room(s))) {
-        (void)error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
-        return VERDICT_REJECT;
+        return out_of_room(r);
     }
     enum sign_result signed_how = signer_sign(s, r->arena, &lines, &purchase, &r->error);
     if (signed_how == SIGN_NEEDS_TOKEN) {
@@ -294,7 +287,7 @@ static enum verdict write_signed(struct request *r, const struct candidate *c,
     }
     put_request_line(&h, s, o);
     head_put(&h, head_str(&lines));
-    if (o->content_type.ptr) {
+    if (o->content_type.ptr && !own_has(&own, STR_LIT("content-type"))) {
         head_put_header(&h, STR_LIT("Content-Type"), o->content_type);
     }
     if (has_body(o)) {
@@ -305,7 +298,7 @@ static enum verdict write_signed(struct request *r, const struct candidate *c,
     for (size_t i = 0; i < own.n; i++) {
         head_put_header(&h, own.list[i].name, own.list[i].value);
     }
-    put_step_headers(&h, o->step, &own);
+    put_step_headers(&h, c, o->step, &own);
     put_passed(&h, r, c, o, &own);
     head_put(&h, STR_LIT("Accept-Encoding: identity\r\n\r\n"));
     for (size_t i = 0; i + 1 < o->n_body; i++) {
@@ -324,18 +317,35 @@ enum verdict outgoing_write(struct request *r, const struct candidate *c, const 
 {
     struct signing s;
     set_up_signing(r, c, o, &s);
+    if (s.row && s.row->auth == AUTH_QUERY && s.credential.len && s.query.len &&
+        query_value(s.query, s.row->auth_name).ptr &&
+        !query_without(r->arena, s.query, s.row->auth_name, &s.query)) {
+        return out_of_room(
+            r); /* the client's parameter of that name does not stand beside the key */
+    }
     return write_signed(r, c, o, &s);
 }
 
 /* ---- tokens ---- */
 
-static bool no_token(struct request *r, const struct candidate *c, const struct error *err)
+/* A candidate whose token cannot be bought is passed over like one that cannot be reached. The
+ * endpoint's words are shown, in case they repeat a secret without that. */
+static enum verdict no_token(struct request *r, const struct candidate *c, const struct error *err)
 {
     enum error_code code =
         err->code == ERR_NONE || err->code == ERR_INVALID_FIELD ? ERR_UPSTREAM_REFUSED : err->code;
     struct error why = *err;
-    return error_set(&r->error, code, "no access token for provider '%.*s': %.120s",
-                     STR_ARG(str_slice(c->provider->name, 0, 64)), error_text(&why));
+    struct str shown = answer_without_secrets(r, str_of(error_text(&why)));
+    log_write(LOG_WARN, "token_failed", "no access token for the provider",
+              LOG_Z("request", r->id_text), LOG_S("provider", c->provider->name),
+              LOG_Z("code", error_code_name(code)), LOG_S("reason", shown));
+    if (dispatch_next_candidate(r, dispatch_outcome(code), code)) {
+        return VERDICT_AGAIN;
+    }
+    (void)error_set(&r->error, code, "no access token for provider '%.*s': %.*s",
+                    STR_ARG(str_slice(c->provider->name, 0, 64)),
+                    STR_ARG(str_slice(shown, 0, 120)));
+    return VERDICT_REJECT;
 }
 
 static void on_token(void *arg, enum token_state state, struct str token, const struct error *err)
@@ -346,8 +356,7 @@ static void on_token(void *arg, enum token_state state, struct str token, const 
         return;
     }
     if (state != TOKEN_READY) {
-        (void)no_token(r, p->candidate, err);
-        request_resume(r, VERDICT_REJECT);
+        request_resume(r, no_token(r, p->candidate, err));
         return;
     }
     p->signing.token = arena_str(r->arena, token);
@@ -369,14 +378,14 @@ static enum verdict buy_token(struct request *r, const struct candidate *c,
     struct token_cache *cache = token_post_cache(r->env);
     struct str *pieces = arena_alloc(r->arena, (o->n_body + 1) * sizeof(*pieces));
     if (!p || !pieces || s->token.ptr) {
-        (void)error_set(&r->error, ERR_INTERNAL, "out of room for the request to the provider");
-        return VERDICT_REJECT;
+        return out_of_room(r);
     }
     *p = (struct pending){.request = r, .candidate = c, .outgoing = *o, .signing = *s};
     if (o->n_body) {
         memcpy(pieces, o->body, o->n_body * sizeof(*pieces)); /* the caller's may be on its stack */
     }
     p->outgoing.body = p->signing.body = pieces;
+    r->token_credential = purchase->credential;
     p->waiter.fn = on_token;
     p->waiter.arg = p;
     switch (token_cache_get(cache, id, purchase->source, purchase->credential, &p->waiter, &token,
@@ -392,7 +401,15 @@ static enum verdict buy_token(struct request *r, const struct candidate *c,
         }
         return VERDICT_WAIT;
     default:
-        (void)no_token(r, c, &err);
-        return VERDICT_REJECT;
+        return no_token(r, c, &err);
+    }
+}
+
+void outgoing_token_refused(struct request *r)
+{
+    const struct snap_provider *p = r->candidates[r->candidate].provider;
+    struct str id = {(const char *)p->id.b, sizeof(p->id.b)};
+    if (r->token.len && r->token_credential.len) {
+        token_cache_reject(token_post_cache(r->env), id, r->token_credential, r->token);
     }
 }

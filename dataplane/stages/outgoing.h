@@ -25,5 +25,8 @@ bool outgoing_join(struct request *r, const struct candidate *c, struct str path
 /* Writes r->upstream_head and r->upstream_body, signed: VERDICT_NEXT, VERDICT_REJECT, or
  * VERDICT_WAIT while a token is bought (then the request is resumed from there). */
 enum verdict outgoing_write(struct request *r, const struct candidate *c, const struct outgoing *o);
+/* The provider answered 401: the bought token that the request was signed with, if it was, is not
+ * used for the next one (unless it is young: then the fault is elsewhere). */
+void outgoing_token_refused(struct request *r);
 
 #endif

@@ -91,8 +91,43 @@ static bool is_true(struct str v)
     return str_eq_nocase(v, STR_LIT("true")) || str_eqz(v, "1");
 }
 
+/* "/compat" before any path of ours, as Cloudflare's clients have it. */
+static struct str without_compat(struct str path)
+{
+    static const struct str compat = STR_LIT("/compat");
+    return str_starts(path, STR_LIT("/compat/")) ? str_slice(path, compat.len, path.len) : path;
+}
+
+/* Whose error shape it is below a path that only one dialect has. */
+static const struct dialect *dialect_of_prefix(struct str path)
+{
+    static const struct {
+        const char *prefix;
+        const struct dialect *dialect;
+    } known[] = {{"/v1beta", &dialect_gemini},         {"/v1alpha", &dialect_gemini},
+                 {"/v1/messages", &dialect_messages},  {"/v1/projects/", &dialect_gemini},
+                 {"/v1/publishers/", &dialect_gemini}, {"/v2/", &dialect_cohere},
+                 {"/model/", &dialect_bedrock}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (str_starts(path, str_of(known[i].prefix))) {
+            return known[i].dialect;
+        }
+    }
+    return &dialect_openai;
+}
+
+const struct dialect *parse_dialect(struct arena *a, struct exchange *x)
+{
+    struct request r = {
+        .arena = a, .exchange = x, .head = exchange_head(x), .dialect = &dialect_openai};
+    struct str path = without_compat(r.head->path);
+    enum face f = path.len ? face_of_path(&r, path) : FACE_NONE;
+    return f == FACE_NONE ? dialect_of_prefix(path) : r.dialect;
+}
+
 static enum verdict not_found(struct request *r)
 {
+    r->dialect = dialect_of_prefix(r->head->path);
     (void)error_set(&r->error, ERR_NOT_FOUND, "there is no endpoint at %.*s",
                     STR_ARG(str_slice(r->head->path, 0, 120)));
     return VERDICT_REJECT;
@@ -110,13 +145,6 @@ static enum verdict check_face(struct request *r, enum face f)
     default:
         return not_found(r);
     }
-}
-
-/* "/compat" before any path of ours, as Cloudflare's clients have it. */
-static struct str without_compat(struct str path)
-{
-    static const struct str compat = STR_LIT("/compat");
-    return str_starts(path, STR_LIT("/compat/")) ? str_slice(path, compat.len, path.len) : path;
 }
 
 /* What follows Cloudflare's account and gateway: a path of ours behind "/compat", or a provider's.

@@ -36,6 +36,23 @@ static void read_native(struct request *r)
     r->stream = wanted[1].found && wanted[1].value.type == JSON_TRUE;
 }
 
+/* "" or null, as Azure's SDKs may have it, gives way to the path's. */
+static bool replace_model(struct request *r, struct str value)
+{
+    struct head h;
+    size_t at = (size_t)(value.ptr - r->body.ptr);
+    if (!head_init(&h, r->arena, r->body.len + 6 * r->path_model.len + 2)) {
+        return error_set(&r->error, ERR_INTERNAL, "out of room for the request");
+    }
+    head_put(&h, str_slice(r->body, 0, at));
+    head_put(&h, STR_LIT("\""));
+    head_put_json(&h, r->path_model);
+    head_put(&h, STR_LIT("\""));
+    head_put(&h, str_slice(r->body, at + value.len, r->body.len));
+    r->body = head_str(&h);
+    return !h.failed || error_set(&r->error, ERR_INTERNAL, "out of room for the request");
+}
+
 /* The path names the model; a dialect whose body does so elsewhere (Azure's is OpenAI's) has one
  * put in, so that it can go to any provider. */
 static bool insert_model(struct request *r)
@@ -47,7 +64,8 @@ static bool insert_model(struct request *r)
         return false;
     }
     if (model.found) {
-        return true;
+        bool none = model.value.type != JSON_STRING || model.value.raw.len <= 2;
+        return !none || replace_model(r, model.value.raw);
     }
     while (r->body.ptr[at++] != '{') {
     }

@@ -8,6 +8,7 @@
  * length, at [DONE] or another dialect's own end of a stream, else at the end. */
 #include "common/base/clock.h"
 #include "dataplane/stages/answer.h"
+#include "dataplane/stages/outgoing.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/stream/sink.h"
 #include "dataplane/upstream/client.h"
@@ -45,10 +46,18 @@ static struct str request_id_of(const struct upstream_answer *a)
 
 static enum framing framing_of(const struct upstream_answer *a)
 {
-    if (a->status >= 300 || answer_header(a, "content-encoding").len) {
+    struct str coding = answer_header(a, "content-encoding");
+    if (a->status >= 300 || (coding.len && !str_eq_nocase(coding, STR_LIT("identity")))) {
         return FRAMING_NONE;
     }
     return framing_of_type(answer_header(a, "content-type"));
+}
+
+/* The operation that the provider answers to, as far as it is known. */
+static enum provider_api answered_api(const struct request *r)
+{
+    const struct candidate *c = &r->candidates[r->candidate];
+    return c->endpoint ? c->endpoint->api : c->step ? c->api : r->face_api;
 }
 
 /* ---- ends ---- */
@@ -56,7 +65,8 @@ static enum framing framing_of(const struct upstream_answer *a)
 void relay_settle(struct request *r)
 {
     struct attempt *t = request_attempt(r);
-    bool sent = r->relay || (r->call && upstream_sent(r->call));
+    bool sent = r->relay || (r->call && upstream_sent(r->call)) ||
+                (r->translation && r->translation->n_done > 0);
     if (t && !t->ended_ns && sent) {
         meter_settle(r, r->relay, t);
     }
@@ -262,10 +272,11 @@ static void look_at_end(struct request *r, struct relay *rl)
         chunks_finish(rl);
     } else if (!rl->heard.whole && r->status < 300) {
         translation_context(r, &r->candidates[r->candidate], &x);
-        heard_body(rl,
-                   r->candidates[r->candidate].endpoint ? r->candidates[r->candidate].endpoint->api
-                                                        : r->face_api,
-                   &x);
+        heard_body(rl, answered_api(r), &x);
+        if (rl->told_input && !rl->heard.usage.input_found) {
+            rl->heard.usage.found = rl->heard.usage.input_found = true;
+            rl->heard.usage.input = rl->told_input;
+        }
     }
 }
 
@@ -317,7 +328,7 @@ static bool answer_is_whole(const struct request *r, const struct relay *rl)
 {
     if (rl->looking) {
         return !rl->from || rl->done || rl->failed || rl->garbled || rl->heard.finish_seen ||
-               r->kind == REQUEST_NATIVE;
+               r->kind == REQUEST_NATIVE || r->kind == REQUEST_UNIVERSAL;
     }
     if (r->kind != REQUEST_CHAT || r->status >= 300) {
         return true;
@@ -395,13 +406,6 @@ static bool collect(struct relay *rl, size_t max)
     return arena_on_release(rl->request->arena, release_whole, &rl->whole);
 }
 
-/* The operation that the provider answers to, as far as it is known. */
-static enum provider_api answered_api(const struct request *r)
-{
-    const struct candidate *c = &r->candidates[r->candidate];
-    return c->endpoint ? c->endpoint->api : r->face_api;
-}
-
 /* How the client wants its stream. */
 static enum framing client_framing(const struct request *r)
 {
@@ -436,6 +440,9 @@ static bool set_up_pass(struct request *r, struct relay *rl, enum framing framin
     }
     if (framing == FRAMING_NONE && r->client_framing == FRAMING_JSON_ARRAY && r->stream) {
         rl->framing = framing = FRAMING_JSON_ARRAY;
+    } else if (framing == FRAMING_NONE && api == API_GENERATE && r->kind == REQUEST_NATIVE &&
+               r->stream) {
+        framing = FRAMING_JSON_ARRAY; /* Gemini's stream where nobody asked for events */
     }
     if (framing == FRAMING_NONE) {
         return collect(rl, BESIDE_MAX);
@@ -479,6 +486,7 @@ static struct relay *relay_new(struct request *r, const struct upstream_answer *
     }
     rl->request = r;
     rl->content_length = a->content_length;
+    (void)str_to_u64(answer_header(a, "x-amzn-bedrock-input-token-count"), &rl->told_input);
     if (a->status >= 400 && r->kind != REQUEST_NATIVE && r->kind != REQUEST_UNIVERSAL) {
         rl->way = RELAY_WHOLE;
         ok = collect(rl, FAILURE_MAX);
@@ -517,6 +525,9 @@ enum verdict stage_relay(struct request *r)
 {
     const struct upstream_answer *a = r->answer;
     struct attempt *t = request_attempt(r);
+    if (a->status == 401) {
+        outgoing_token_refused(r);
+    }
     if (a->status >= 400 && dispatch_next_candidate(r, EVENT_PROVIDER_ERROR, ERR_NONE)) {
         return VERDICT_AGAIN;
     }

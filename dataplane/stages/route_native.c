@@ -182,6 +182,7 @@ bool route_native_candidate(struct request *r, struct str provider, struct step 
     *ret = (struct candidate){.provider = p, .model = model, .step = step};
     if (step) {
         step->path = n.path;
+        ret->api = api_of(&n);
         return true;
     }
     r->native_path = n.path;

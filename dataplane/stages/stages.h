@@ -8,6 +8,8 @@
 /* Where the request wants to go: dialect and kind from path and method. Before anybody is known, so
  * it looks at the head only. */
 enum verdict stage_parse(struct request *r);
+/* The dialect of a request that never came to be, by what was read of its head. */
+const struct dialect *parse_dialect(struct arena *a, struct exchange *x);
 /* Key to caller, from the snapshot; no I/O. */
 enum verdict stage_authenticate(struct request *r);
 /* The body, in one scan: spans of what routing and splicing need. After authenticate, so that a

@@ -2,6 +2,7 @@
  * endpoint's dialect the body is not rebuilt: what changes is copied, with the bytes before it,
  * behind the head, and the rest stays where the client's bytes are; so the provider gets it all by
  * one write. Else it goes through the neutral form (between.c). */
+#include "common/json.h"
 #include "dataplane/canonical/head.h"
 #include "dataplane/request/pricing.h"
 #include "dataplane/stages/between.h"
@@ -72,6 +73,47 @@ static bool splice_model(struct splice *s, const struct request *r, struct str m
     return !h.failed && splice_replace(s, v->raw.ptr, v->raw.len, head_str(&h));
 }
 
+static bool splice_name(struct splice *s, struct json_value object, struct str quoted)
+{
+    struct json_member model = {.name = STR_LIT("model")};
+    return !json_members(object, &model, 1, NULL) || !model.found ||
+           splice_replace(s, model.value.raw.ptr, model.value.raw.len, quoted);
+}
+
+/* Gemini's bodies repeat the path's model, and within their parts too; it refuses what differs. */
+static bool splice_gemini(struct splice *s, const struct request *r, struct str model)
+{
+    struct json_member inner[] = {{.name = STR_LIT("requests")},
+                                  {.name = STR_LIT("generateContentRequest")}};
+    struct json_value whole, one;
+    struct head h;
+    size_t pos = 0;
+    if (str_eq(model, r->path_model) || !json_validate(r->body, 0, &whole, NULL)) {
+        return true;
+    }
+    if (!head_init(&h, s->arena, 6 * model.len + 16)) {
+        return false;
+    }
+    head_put(&h, str_starts(model, STR_LIT("models/")) ? STR_LIT("\"") : STR_LIT("\"models/"));
+    head_put_json(&h, model);
+    head_put(&h, STR_LIT("\""));
+    if (h.failed || !splice_name(s, whole, head_str(&h))) {
+        return false;
+    }
+    if (!json_members(whole, inner, 2, NULL)) {
+        return true;
+    }
+    if (inner[1].found && !splice_name(s, inner[1].value, head_str(&h))) {
+        return false;
+    }
+    while (inner[0].found && json_next(inner[0].value, &pos, NULL, &one)) {
+        if (!splice_name(s, one, head_str(&h))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Chat completions that ask for usage on Weir's account, where the provider knows how to. */
 static bool edit_chat(struct request *r, const struct candidate *c, struct openai_chat_body *ret)
 {
@@ -94,7 +136,11 @@ static bool edit_body(struct request *r, const struct candidate *c, struct splic
     if (is_openai_stream(r, c)) {
         return edit_chat(r, c, &chat) && splice_init_pieces(s, r->arena, chat.pieces, chat.n);
     }
-    return splice_init(s, r->arena, r->body) && splice_model(s, r, c->model);
+    if (!splice_init(s, r->arena, r->body)) {
+        return false;
+    }
+    bool gemini = r->face_api == API_GEMINI_EMBED || r->face_api == API_GEMINI_COUNT;
+    return gemini ? splice_gemini(s, r, c->model) : splice_model(s, r, c->model);
 }
 
 /* Which of two verbs a path has that serves both: as the client said. */
@@ -151,6 +197,23 @@ static enum verdict translate_same(struct request *r, const struct candidate *c)
     return outgoing_write(r, c, &o);
 }
 
+/* Rerank has one form with habits: Voyage's names differ, and what Cohere's first version and Jina
+ * have beyond its second (documents as objects, documents in the answer) is made here. */
+static bool rerank_passes(const struct request *r, const struct candidate *c)
+{
+    struct json_member wanted[] = {{.name = STR_LIT("return_documents")},
+                                   {.name = STR_LIT("documents")}};
+    struct json_value first;
+    size_t pos = 0;
+    if (c->provider->row && (c->provider->row->quirks & QUIRK_VOYAGE)) {
+        return false;
+    }
+    if (!json_scan(r->body, wanted, 2, 0, NULL) || wanted[0].found) {
+        return false;
+    }
+    return !json_next(wanted[1].value, &pos, NULL, &first) || first.type == JSON_STRING;
+}
+
 /* ---- another one ---- */
 
 static enum verdict translate_between(struct request *r, const struct candidate *c)
@@ -179,9 +242,8 @@ static enum verdict translate_between(struct request *r, const struct candidate 
     return outgoing_write(r, c, &o);
 }
 
-enum verdict stage_translate(struct request *r)
+static enum verdict translate(struct request *r, const struct candidate *c)
 {
-    const struct candidate *c = &r->candidates[r->candidate];
     if (!pricing_allows(r, c)) {
         return VERDICT_REJECT;
     }
@@ -200,8 +262,16 @@ enum verdict stage_translate(struct request *r)
                         STR_ARG(str_slice(c->provider->name, 0, 64)));
         return VERDICT_REJECT;
     }
-    if (c->endpoint->api == r->face_api) {
+    if (c->endpoint->api == r->face_api && (r->face_api != API_RERANK || rerank_passes(r, c))) {
         return translate_same(r, c);
     }
     return translate_between(r, c);
+}
+
+/* A step of a universal request that cannot even be made is passed over like one that failed. */
+enum verdict stage_translate(struct request *r)
+{
+    enum verdict v = translate(r, &r->candidates[r->candidate]);
+    bool next = v == VERDICT_REJECT && dispatch_next_candidate(r, EVENT_REFUSED, r->error.code);
+    return next ? VERDICT_AGAIN : v;
 }

@@ -135,7 +135,7 @@ static void write_failure(struct relay *rl, const struct chunk *c)
     if (rl->out.len != before) {
         return;
     }
-    (void)error_set(&err, ERR_UPSTREAM_GARBAGE, "the provider failed within its answer");
+    (void)error_set(&err, ERR_PROVIDER_ERROR, "the provider failed within its answer");
     struct failure f = {.error = &err,
                         .provider = c->error,
                         .request_id = str_of(r->id_text),

@@ -11,8 +11,9 @@
 #include "dataplane/net/ndjson.h"
 #include "dataplane/net/sse.h"
 
-#define FRAMING_EVENT_MAX (4u << 20) /* of one event; AWS's frames and Gemini's images are large \
-                                      */
+#define FRAMING_EVENT_MAX                                                  \
+    (4u << 20) /* of one event; AWS's frames and Gemini's images are large \
+                */
 
 /* One event: as chat_codec's decode_event wants it. Spans are valid during the call. False: stop,
  * nothing more is wanted. */

@@ -1,4 +1,5 @@
 /* meter: reads usage beside the answer, never instead of it. */
+#include "dataplane/dialects/openai_answer.h"
 #include "dataplane/request/pricing.h"
 #include "dataplane/stream/sink.h"
 
@@ -124,8 +125,15 @@ static uint64_t tokens_of_bytes(uint64_t bytes)
 
 static bool makes_text(const struct request *r)
 {
-    enum api_kind kind = provider_api_kind(r->face_api);
-    return r->kind == REQUEST_CHAT || kind == API_KIND_CHAT;
+    const struct candidate *c = &r->candidates[r->candidate];
+    return r->kind == REQUEST_CHAT ||
+           provider_api_kind(c->step ? c->api : r->face_api) == API_KIND_CHAT;
+}
+
+static uint64_t request_bytes(const struct request *r)
+{
+    const struct step *step = r->candidates[r->candidate].step;
+    return step ? step->body.len : r->body.len;
 }
 
 /* What a codec heard. An answer that did not come to its end may have told only of its beginning
@@ -138,7 +146,7 @@ static void add_heard(const struct request *r, const struct heard *h, struct att
     if (u.input_found) {
         add_input(t, &u);
     } else if (makes_text(r)) {
-        add(t, UNIT_TOKEN_IN, tokens_of_bytes(r->body.len), SOURCE_ESTIMATED);
+        add(t, UNIT_TOKEN_IN, tokens_of_bytes(request_bytes(r)), SOURCE_ESTIMATED);
     }
     if (u.output_found && (ended || u.output >= tokens_of_bytes(h->text_bytes))) {
         add_output(t, &u);
@@ -148,9 +156,20 @@ static void add_heard(const struct request *r, const struct heard *h, struct att
     add_some(t, UNIT_SEARCH, u.searches);
 }
 
-/* What OpenAI's own reader found, in the neutral form. */
-static void neutral_of(const struct openai_usage *from, struct usage *ret)
+/* What OpenAI's own reader found, in the neutral form: read from the object itself by what reads it
+ * for other dialects too, so that a call costs the same whichever way it went. */
+static void neutral_of(const struct request *r, const struct openai_usage *from, struct usage *ret)
 {
+    struct json_value object;
+    struct exchange_context x;
+    if (from->raw_len && json_validate((struct str){from->raw, from->raw_len}, 0, &object, NULL)) {
+        const struct provider_row *row = r->candidates[r->candidate].provider->row;
+        x = (struct exchange_context){.provider_kind = str_of(row ? row->name : "")};
+        *ret = (struct usage){.found = false};
+        if (openai_read_usage(object, &x, ret)) {
+            return;
+        }
+    }
     *ret = (struct usage){
         .found = true,
         .input_found = from->prompt_tokens.found,
@@ -179,9 +198,25 @@ static bool by_codec(const struct relay *rl)
     return rl->way != RELAY_PASS || rl->looking || rl->heard.whole;
 }
 
+/* Earlier calls of a series that did not come to its end: they were answered, and are billed. */
+static bool add_series(const struct request *r, const struct relay *rl, struct attempt *t)
+{
+    const struct translation *series = r->translation;
+    if (!series || series->n_done == 0 || (rl && rl->heard.whole)) {
+        return false;
+    }
+    if (series->usage.input_found) {
+        add_input(t, &series->usage);
+    }
+    return true;
+}
+
 static void fill(const struct request *r, const struct relay *rl, struct attempt *t)
 {
     struct usage u;
+    if (add_series(r, rl, t)) {
+        return;
+    }
     if (rl && by_codec(rl)) {
         t->answered_model = keep(r, (struct str){rl->heard.model, rl->heard.model_len});
         t->finish_reason = keep(r, (struct str){rl->heard.finish, rl->heard.finish_len});
@@ -194,7 +229,7 @@ static void fill(const struct request *r, const struct relay *rl, struct attempt
         t->answered_model = keep(r, openai_usage_model(&rl->usage));
         t->finish_reason = keep(r, openai_usage_finish_reason(&rl->usage));
         if (rl->usage.found) {
-            neutral_of(&rl->usage, &u);
+            neutral_of(r, &rl->usage, &u);
             if (u.input_found) {
                 add_input(t, &u);
             }
@@ -205,7 +240,7 @@ static void fill(const struct request *r, const struct relay *rl, struct attempt
     if (!makes_text(r) || t->status >= 300) {
         return;
     }
-    add(t, UNIT_TOKEN_IN, tokens_of_bytes(r->body.len), SOURCE_ESTIMATED);
+    add(t, UNIT_TOKEN_IN, tokens_of_bytes(request_bytes(r)), SOURCE_ESTIMATED);
     uint64_t out = rl ? (rl->events ? rl->delta_bytes : rl->received) : 0;
     add(t, UNIT_TOKEN_OUT, tokens_of_bytes(out), SOURCE_ESTIMATED);
 }

@@ -42,6 +42,7 @@ struct relay {
     bool events;    /* an event stream in OpenAI's form; else a body in pieces, or a codec's */
     bool filtering; /* bytes come from the event reader, not as they came */
     struct sse_reader sse;
+    uint64_t told_input;    /* tokens that a header field tells (Bedrock); 0: none does */
     int64_t content_length; /* of the provider's answer, -1 unknown */
     uint64_t received;      /* body bytes from the provider */
     bool done;              /* [DONE] was seen */

@@ -287,6 +287,13 @@ for (const [name, c] of Object.entries(CLIENTS)) {
   });
 }
 
+test('the AWS SDK with a bearer key in place of a signature', async () => {
+  const client = new BedrockRuntimeClient({ endpoint: proxy.url, region: 'us-east-1', token: { token: KEY }, authSchemePreference: ['httpBearerAuth'], maxAttempts: 1 });
+  const r = await client.send(new ConverseCommand({ modelId: 'to-messages', messages: [{ role: 'user', content: [{ text: 'Hi' }] }] }));
+  assert.equal(r.output.message.content[0].text, 'Hello there!');
+  client.destroy();
+});
+
 describe('Bedrock InvokeModel', () => {
   let client;
   before(() => (client = new BedrockRuntimeClient({ endpoint: proxy.url, region: 'us-east-1', credentials: { accessKeyId: KEY, secretAccessKey: 'anything' }, maxAttempts: 1 })));

@@ -142,6 +142,87 @@ test('a provider is tested from a data plane', async () => {
   await page.getByText(/Answered in \d+ ms, 1 model/).waitFor();
 });
 
+test('a provider of another kind is added with the fields that its kind has, and listed without its secrets', async () => {
+  await page.getByRole('link', { name: 'Providers' }).click();
+  await page.getByRole('button', { name: 'Add provider' }).first().click();
+  const dialog = page.getByRole('dialog');
+  assert.equal(await dialog.getByLabel('Region').count(), 0); // not of the kind that is chosen first
+  await dialog.getByLabel('Name', { exact: true }).fill('from-aws');
+  await dialog.getByRole('combobox', { name: 'Kind' }).fill('bedrock');
+  await page.getByRole('option', { name: 'Amazon Bedrock', exact: true }).click();
+  assert.equal(await dialog.getByLabel('Organization').count(), 0); // and that one's are gone
+  for (const [label, type] of [['AWS access key id', null], ['AWS secret access key', 'password'], ['AWS session token', 'password']]) assert.equal(await dialog.getByRole('textbox', { name: label }).getAttribute('type'), type, label);
+  await dialog.getByRole('textbox', { name: 'AWS access key id' }).fill('AKIDWEB');
+  await dialog.getByRole('textbox', { name: 'AWS secret access key' }).fill('web-secret-access-key');
+  const before = complaints.length;
+  await dialog.getByRole('button', { name: 'Add provider' }).click();
+  await dialog.getByText('region is required').waitFor(); // what is missing is told at its field
+  assert.equal(await dialog.getByRole('textbox', { name: 'Region' }).getAttribute('aria-invalid'), 'true');
+  const noted = complaints.splice(before);
+  assert.ok(noted.every((line) => /400/.test(line)), noted.join('\n'));
+  await dialog.getByRole('textbox', { name: 'Region' }).fill('eu-west-1');
+  await dialog.getByRole('button', { name: 'Add provider' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  const row = page.getByRole('table', { name: 'Providers' }).getByRole('row').filter({ hasText: 'from-aws' });
+  await row.waitFor();
+  assert.match(await row.textContent(), /bedrock/i);
+  const { data } = await control.must('GET', '/providers?name=from-aws');
+  assert.deepEqual([data[0].kind, data[0].region, data[0].aws_access_key_id, data[0].secrets], ['bedrock', 'eu-west-1', 'AKIDWEB', ['aws_secret_access_key']]);
+  await page.reload();
+  await row.waitFor();
+  assert.ok(!(await page.evaluate(() => document.documentElement.outerHTML + JSON.stringify({ ...localStorage, ...sessionStorage }))).includes('web-secret-access-key'));
+});
+
+test('the catalogue is searched, narrowed to a provider, and given a price of our own', async () => {
+  await page.getByRole('link', { name: 'Catalogue' }).click();
+  const table = page.getByRole('table', { name: 'Catalogue' });
+  await table.getByRole('row').nth(10).waitFor();
+  await page.getByLabel('Search').fill('gpt-4o-mini');
+  await page.getByRole('combobox', { name: 'Provider' }).selectOption('openai');
+  await page.waitForURL(/provider=openai/);
+  await page.waitForURL(/q=gpt-4o-mini/);
+  const row = table.getByRole('row').filter({ has: page.getByRole('button', { name: 'Edit gpt-4o-mini', exact: true }) });
+  await row.waitFor();
+  await until('only what was sought is shown', async () => (await table.getByRole('row').allTextContents()).slice(1).every((text) => text.includes('gpt-4o-mini') && text.includes('openai')));
+  assert.match(await row.textContent(), /0\.15.*0\.6/);
+  await row.getByRole('button', { name: 'Edit gpt-4o-mini' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Input', { exact: true }).fill('a lot');
+  await dialog.getByRole('button', { name: 'Save override' }).click();
+  await dialog.getByText('Give an amount such as').waitFor();
+  await dialog.getByLabel('Input', { exact: true }).fill('0.123456');
+  await dialog.getByRole('button', { name: 'Save override' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await row.getByText('our price').waitFor();
+  assert.match(await row.textContent(), /0\.123456/);
+  const [made] = (await control.must('GET', '/catalogue-overrides')).data;
+  assert.deepEqual([made.model, made.entry.price.token_in, made.entry.price.token_out, made.owned_by], ['gpt-4o-mini', 123456, 600000, 'ui']);
+  await row.getByRole('button', { name: 'Edit gpt-4o-mini' }).click();
+  await dialog.getByRole('button', { name: 'Remove override' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await row.getByText('0.15', { exact: true }).waitFor();
+  await page.getByLabel('Search').fill('no such model at all');
+  await page.getByText('No model in the catalogue is named like that.').waitFor();
+});
+
+test('who may not set prices is offered none', async () => {
+  const password = 'a long enough password';
+  const user = await control.must('POST', '/users', { email: 'auditor@example.test', password });
+  await control.must('POST', '/memberships', { user_id: user.id, role: 'auditor' });
+  const second = await chromium.launchPersistentContext(join(folder.folder, 'second'), { executablePath: '/usr/bin/chromium', args: FLAGS });
+  const view = second.pages()[0] ?? (await second.newPage());
+  try {
+    await view.goto(`${control.url}/catalogue`);
+    await view.getByLabel('E-mail').fill(user.email);
+    await view.getByRole('textbox', { name: 'Password' }).fill(password);
+    await view.getByRole('button', { name: 'Sign in' }).click();
+    await view.getByRole('table', { name: 'Catalogue' }).getByRole('row').nth(10).waitFor();
+    assert.equal(await view.getByRole('button', { name: /^Edit/ }).count(), 0);
+  } finally {
+    await second.close();
+  }
+});
+
 test('a model is named, served, and deleted', async () => {
   const served = async () => (await (await fetch(`${proxy.url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } })).json()).data.map((m) => m.id);
   await page.getByRole('link', { name: 'Models' }).click();
@@ -181,9 +262,33 @@ test('a key is revoked by keyboard alone, and refused', async () => {
   await until('the proxy refuses it', async () => (await proxy.chat(secret, { model: 'gpt-4o', messages: [] })).status === 401, 5000);
 });
 
+// For whoever wants to look: WEIR_TEST_SCREENSHOTS names a folder.
+if (process.env.WEIR_TEST_SCREENSHOTS) test('screenshots', async () => {
+  for (const width of [1280, 700]) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const [name, path] of [['providers', 'providers'], ['catalogue', 'catalogue?provider=openai']]) {
+      await page.goto(`${control.url}/${path}`);
+      await page.getByRole('table').first().getByRole('row').nth(1).waitFor();
+      await page.screenshot({ path: join(process.env.WEIR_TEST_SCREENSHOTS, `${name}-${width}.png`) });
+    }
+    await page.getByRole('button', { name: /^Edit/ }).first().click();
+    await page.getByRole('dialog').getByLabel('Input', { exact: true }).waitFor();
+    await page.waitForTimeout(400);
+    await page.screenshot({ path: join(process.env.WEIR_TEST_SCREENSHOTS, `override-${width}.png`) });
+    await page.goto(`${control.url}/providers`);
+    await page.getByRole('button', { name: 'Add provider' }).first().click();
+    await page.getByRole('dialog').getByRole('combobox', { name: 'Kind' }).fill('bedrock');
+    await page.getByRole('option', { name: 'Amazon Bedrock', exact: true }).click();
+    await page.waitForTimeout(400);
+    await page.screenshot({ path: join(process.env.WEIR_TEST_SCREENSHOTS, `provider-form-${width}.png`) });
+    await page.keyboard.press('Escape');
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
 test('pages fit a screen of 360 pixels', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  for (const path of ['', 'keys', 'models', 'providers', 'data-planes']) {
+  for (const path of ['', 'keys', 'models', 'providers', 'data-planes', 'catalogue']) {
     await page.goto(`${control.url}/${path}`);
     await page.getByRole('table').first().getByRole('row').nth(1).waitFor();
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, path);

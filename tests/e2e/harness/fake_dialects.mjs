@@ -282,7 +282,7 @@ const gemini = {
   parts: (s) => [
     ...(s.think ? [{ text: 'Let me see.', thought: true }] : []),
     ...(s.text ? [{ text: s.text, ...(s.think ? { thoughtSignature: 'c2ln' } : {}) }] : []),
-    ...s.calls.map((c) => ({ functionCall: { name: c.name, args: c.args } })),
+    ...s.calls.map((c, i) => ({ functionCall: { name: c.name, args: c.args }, ...(s.think && i === 0 ? { thoughtSignature: 'Y2FsbA==' } : {}) })),
   ],
   whole: (s) => (s.refuse
     ? { promptFeedback: { blockReason: 'SAFETY' }, usageMetadata: { promptTokenCount: 20, cachedContentTokenCount: 4, totalTokenCount: 20 }, modelVersion: MODEL, responseId: 'up1' }

@@ -952,6 +952,8 @@ export interface components {
                 name: string;
                 about: string;
                 secret: boolean;
+                /** @description a provider at the kind's own base URL is refused without it */
+                required: boolean;
                 /** @enum {string} */
                 type: "text" | "object" | "array";
                 default: string | null;

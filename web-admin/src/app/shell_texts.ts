@@ -7,7 +7,7 @@ export const texts = {
   groups: { use: 'Use', control: 'Control', system: 'System' },
   keys: 'Virtual keys',
   models: 'Models',
-  catalogue: 'Models catalogue',
+  catalogue: 'Catalogue',
   providers: 'Providers',
   dataPlanes: 'Data planes',
   organization: 'Organization',

@@ -13,11 +13,8 @@ static char path[80];
 
 static struct answer patch(const char *body)
 {
-    struct answer a = call("GET", path, NULL);
-    snprintf(fx.if_match, sizeof fx.if_match, "\"%s\"", at(&a, "revision"));
-    a = call("PATCH", path, "%s", body);
-    fx.if_match[0] = '\0';
-    return a;
+    snprintf(fx.extra, sizeof fx.extra, "If-Match: *\r\n");
+    return call("PATCH", path, "%s", body);
 }
 
 static void settings_are_flat_and_secrets_named(void **state)
@@ -34,7 +31,7 @@ static void settings_are_flat_and_secrets_named(void **state)
     assert_string_equal(at(&a, "headers.x-a"), "b");
     assert_string_equal(at(&a, "drop_params.0"), "user");
     assert_string_equal(at(&a, "secrets.0"), "aws_secret_access_key");
-    assert_null(strstr(answer_bytes, "very-secret"));
+    assert_null(strstr(a.body, "very-secret"));
     a = patch("{\"aws_session_token\":\"more-secret\",\"aws_access_key_id\":null}");
     assert_status(a, 200);
     assert_string_equal(at(&a, "secrets.0"), "aws_secret_access_key"); /* merged */
@@ -85,7 +82,13 @@ static void what_is_wrong_is_named(void **state)
         {"\"kind\":\"vertex\",\"project\":\"p\",\"service_account\":\"file:/etc/passwd\"",
          "service_account"},
         {"\"kind\":\"vertex\",\"project\":\"env:HOME\"", "project"},
-        {"\"kind\":\"openai\",\"headers\":{\"a\":1}", "headers[0]"},
+        {"\"kind\":\"openai\",\"headers\":{\"a\":1}", "headers.a"},
+        {"\"kind\":\"openai\",\"headers\":{\"a\":\"b\\r\\nc\"}", "headers.a"},
+        {"\"kind\":\"openai\",\"headers\":{\"a: b\":\"c\"}", "headers"},
+        {"\"kind\":\"openai\",\"headers\":{\"Host\":\"c\"}", "headers.Host"},
+        {"\"kind\":\"openai\",\"settings\":{\"headers\":{\"a\":\"b\\nc\"}}", "settings.headers.a"},
+        {"\"kind\":\"openai\",\"settings\":{\"region\":\"x\"}", "settings.region"},
+        {"\"kind\":\"openai\",\"rename_params\":{\"a\":\"\"}", "rename_params.a"},
         {"\"kind\":\"openai\",\"drop_params\":{}", "drop_params"},
         {"\"kind\":\"openai\",\"settings\":{\"client_secret\":\"x\"}", "settings.client_secret"},
         {"\"kind\":\"custom\",\"base_url\":\"http://h\",\"auth\":\"basic\"", "auth"},
@@ -105,8 +108,8 @@ static void every_setting_is_a_field(void **state)
     size_t n;
     const struct provider_setting *all = provider_settings(&n);
     for (size_t i = 0; i < n; i++) {
-        struct answer a = call("POST", "/providers", "{\"name\":\"w\",\"kind\":\"nope\",\"%s\":1}",
-                               all[i].name);
+        struct answer a =
+            call("POST", "/providers", "{\"name\":\"w\",\"kind\":\"nope\",\"%s\":1}", all[i].name);
         assert_status(a, 400);
         assert_string_equal(at(&a, "error.param"), "kind"); /* not: unknown field */
     }
@@ -114,15 +117,19 @@ static void every_setting_is_a_field(void **state)
     assert_status(a, 200);
     assert_string_equal(at(&a, "data.0.kind"), "openai");
     assert_string_equal(at(&a, "data.0.settings.0.name"), "organization");
+    assert_string_equal(at(&a, "data.0.settings.0.required"), "false");
+    const char *bedrock = strstr(a.body, "\"name\":\"region\"");
+    assert_non_null(bedrock);
+    assert_non_null(strstr(bedrock, "\"secret\":false,\"required\":true"));
 }
 
 static void documents_carry_settings_and_endpoints(void **state)
 {
     (void)state;
-#define DOCUMENT                                                                                   \
-    "\"version\":1,\"providers\":[{\"name\":\"v\",\"kind\":\"vertex\",\"project\":\"p\","          \
-    "\"location\":\"europe-west4\",\"service_account\":{\"private_key\":\"pk-secret\"},"           \
-    "\"settings\":{\"own\":1}}],\"models\":[{\"name\":\"g-*\",\"targets\":[{\"provider\":\"v\","   \
+#define DOCUMENT                                                                                 \
+    "\"version\":1,\"providers\":[{\"name\":\"v\",\"kind\":\"vertex\",\"project\":\"p\","        \
+    "\"location\":\"europe-west4\",\"service_account\":{\"private_key\":\"pk-secret\"},"         \
+    "\"settings\":{\"own\":1}}],\"models\":[{\"name\":\"g-*\",\"targets\":[{\"provider\":\"v\"," \
     "\"model\":\"*\",\"endpoint\":\"generate\"}]}]"
     assert_status(call("POST", "/apply", "{" DOCUMENT "}"), 200);
     struct answer a = call("POST", "/apply", "{" DOCUMENT "}");
@@ -139,7 +146,7 @@ static void documents_carry_settings_and_endpoints(void **state)
         assert_string_equal(at(&a, at_field), fields[k][1]);
     }
     assert_string_equal(at(&a, "models.0.targets.0.endpoint"), "generate");
-    assert_null(strstr(answer_bytes, "pk-secret"));
+    assert_null(strstr(a.body, "pk-secret"));
     static const char *const bad[] = {"{\"name\":\"a*b\",\"targets\":[{\"provider\":\"v\","
                                       "\"model\":\"x\"}]}",
                                       "{\"name\":\"a\",\"targets\":[{\"provider\":\"v\","

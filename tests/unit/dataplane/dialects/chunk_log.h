@@ -1,6 +1,6 @@
 /* Chunks of an answer as one line each, for tests of decoders. */
-#ifndef TESTS_CHUNK_LOG_H
-#define TESTS_CHUNK_LOG_H
+#ifndef TESTS_UNIT_DATAPLANE_DIALECTS_CHUNK_LOG_H
+#define TESTS_UNIT_DATAPLANE_DIALECTS_CHUNK_LOG_H
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* What the tests of Gemini's dialect share: an arena, a context, and texts in and out. */
-#ifndef TESTS_GEMINI_RIG_H
-#define TESTS_GEMINI_RIG_H
+#ifndef TESTS_UNIT_DATAPLANE_DIALECTS_GEMINI_RIG_H
+#define TESTS_UNIT_DATAPLANE_DIALECTS_GEMINI_RIG_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Helpers of the tests of the Messages dialect: one arena, one context, texts in and out. */
-#ifndef TESTS_MESSAGES_TEST_H
-#define TESTS_MESSAGES_TEST_H
+#ifndef TESTS_UNIT_DATAPLANE_DIALECTS_MESSAGES_TEST_H
+#define TESTS_UNIT_DATAPLANE_DIALECTS_MESSAGES_TEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -435,12 +435,30 @@ static void an_agents_request_reaches_every_provider(void **state)
     }
 }
 
+/* "I found: " is a block of its own: nine characters and as many bytes before the cited one. */
+static void citations_count_where_the_client_counts(void **state)
+{
+    (void)state;
+    THROUGH(messages_codec, claude, openai_chat_codec, FAMILY_CHAT);
+    assert_true(within("\"start_index\":9,\"end_index\":22,"));
+    THROUGH(messages_codec, claude, gemini_codec, FAMILY_GEMINI);
+    assert_true(within("\"groundingSupports\":[{\"segment\":{\"startIndex\":9,\"endIndex\":23,"
+                       "\"text\":\"Oslo is c\xc3\xb8ld.\"},\"groundingChunkIndices\":[0]}]"));
+    THROUGH(cohere_chat_codec, cohere, openai_chat_codec, FAMILY_CHAT);
+    assert_true(within("\"start_index\":4,\"end_index\":11,"));
+    THROUGH(cohere_chat_codec, cohere, gemini_codec, FAMILY_GEMINI);
+    assert_true(within("\"segment\":{\"startIndex\":4,\"endIndex\":11,\"text\":\"emperor\"}"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(every_client_gets_all_that_it_can_hold),   TEST(numbers_mean_the_same_everywhere),
-        TEST(citations_come_behind_their_text),         TEST(broken_orders_break_nothing),
+        TEST(every_client_gets_all_that_it_can_hold),
+        TEST(numbers_mean_the_same_everywhere),
+        TEST(citations_come_behind_their_text),
+        TEST(broken_orders_break_nothing),
         TEST(an_agents_request_reaches_every_provider),
+        TEST(citations_count_where_the_client_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

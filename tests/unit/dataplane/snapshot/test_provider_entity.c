@@ -71,7 +71,8 @@ static void settings_and_secrets_are_found_by_name(void **state)
     assert_true(str_eqz(p->credential, "k") && has(p, "aws_secret_access_key", "sA"));
     assert_true(has(p, "region", "eu-west-1") && has(p, "later", "7"));
     assert_null(snap_provider_setting(p, "project").ptr);
-    assert_true(str_eqz(p->headers_json, "{\"x-a\":\"b\"}"));
+    assert_int_equal(p->n_headers, 1);
+    assert_true(str_eqz(p->headers[0].name, "x-a") && str_eqz(p->headers[0].value, "b"));
     assert_true(str_eqz(p->drop_json, "[\"user\"]"));
     assert_null(p->rename_json.ptr);
     p = get(s, 2);
@@ -118,7 +119,9 @@ static void rows_follow_settings(void **state)
     assert_true(str_eqz(get(s, 5)->path, "/v1"));
     assert_true(get(s, 6)->needs_unknown && !get(s, 5)->needs_unknown);
     assert_true(get(s, 7)->base_url_invalid && get(s, 7)->disabled);
-    assert_string_equal(get(s, 8)->row->headers, "openai-organization: org-1");
+    assert_int_equal(get(s, 8)->n_headers, 1);
+    assert_true(str_eqz(get(s, 8)->headers[0].name, "OpenAI-Organization") &&
+                str_eqz(get(s, 8)->headers[0].value, "org-1"));
     assert_true(get(s, 9)->base_url_invalid);
     snapshot_unref(s);
 }

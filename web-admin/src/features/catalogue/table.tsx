@@ -10,7 +10,7 @@ import { texts } from './texts';
 
 function Price({ entry, unit }: { entry: Entry; unit: string }) {
   const price = entry.price?.[unit];
-  if (price === undefined) return <Muted>{entry.price ? '–' : texts.unpriced}</Muted>;
+  if (price === undefined) return <Muted>{entry.price || unit !== 'token_in' ? '–' : texts.unpriced}</Muted>;
   const base = perMillion(typeof price === 'number' ? price : price.price);
   return typeof price === 'number' || price.tiers.length === 0 ? <>{base}</> : <span title={texts.tiers(base)}>{base}+</span>;
 }

@@ -1,5 +1,5 @@
 export const texts = {
-  title: 'Models catalogue',
+  title: 'Catalogue',
   lead: 'What each provider’s models can do and cost. Requests are priced by it; where your contract says otherwise, set prices of your own.',
   version: (version: string) => `Catalogue of ${version}.`,
   none: 'No catalogue is installed: models have no prices until one is given to weir-control.',
@@ -10,7 +10,7 @@ export const texts = {
   providerOption: (provider: string, models: number) => `${provider} (${models})`,
   columns: { model: 'Model', provider: 'Provider', input: 'Input', output: 'Output', cached: 'Cached', context: 'Context', capabilities: 'Can', actions: 'Actions' },
   unit: 'USD per million tokens',
-  unpriced: 'no price',
+  unpriced: 'no\u00a0price',
   tiers: (from: string) => `${from}, more for long prompts`,
   override: 'our price',
   deprecated: 'deprecated',

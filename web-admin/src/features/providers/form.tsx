@@ -28,9 +28,10 @@ function bodyOf(values: Values, kind: ProviderKind | undefined): NewProvider {
 }
 
 function SettingInput({ setting, ...input }: { setting: Setting; value: string; error?: React.ReactNode; onChange: (value: string) => void }) {
+  const label = texts.form.setting(setting.name);
   const props = {
-    label: texts.form.setting(setting.name),
-    description: setting.about,
+    label,
+    description: setting.about.toLowerCase() === label.toLowerCase() ? undefined : setting.about,
     placeholder: setting.default ?? undefined,
     value: input.value,
     error: input.error,
