@@ -95,6 +95,23 @@ static bool signature_join(struct chat_choice *c, const struct part *p)
     return true;
 }
 
+/* Other dialects sign thoughts, not texts: there a text's signature stands for the thought before
+ * it, as it does in streams (gemini_stream.c). */
+static void signatures_place(const struct reply_reader *r, struct chat_choice *c)
+{
+    bool own = !r->x->request || r->x->request->family == FAMILY_GEMINI;
+    for (size_t i = 1; !own && i < c->n_parts; i++) {
+        struct part *thought = &c->parts[i - 1], *text = &c->parts[i];
+        if (thought->type == PART_THINKING && text->type == PART_TEXT && text->signature.ptr &&
+            !thought->signature.ptr) {
+            thought->signature = text->signature;
+            thought->signature_family = text->signature_family;
+            text->signature = STR_NONE;
+            text->signature_family = FAMILY_NONE;
+        }
+    }
+}
+
 static bool parts_read(struct reply_reader *r, struct json_value content, struct chat_choice *c)
 {
     struct json_value list, v;
@@ -163,6 +180,7 @@ static bool candidate_read(struct reply_reader *r, struct json_value v, size_t p
     if (m[0].found && !parts_read(r, m[0].value, c)) {
         return false;
     }
+    signatures_place(r, c);
     for (size_t i = 0; i < c->n_parts; i++) {
         has_calls = has_calls || c->parts[i].type == PART_TOOL_CALL;
     }

@@ -166,6 +166,18 @@ static void put_calls(struct json_writer *w, const struct chat_choice *c,
     }
 }
 
+/* Gemini's proof of a text without a thought before it. */
+static void put_text_proof(struct json_writer *w, const struct chat_choice *c)
+{
+    for (size_t i = c->n_parts; i > 0; i--) {
+        const struct part *p = &c->parts[i - 1];
+        if (p->type == PART_TEXT && p->signature.len && p->signature_family == FAMILY_GEMINI) {
+            openai_put_thought_signature(w, p->signature);
+            return;
+        }
+    }
+}
+
 static void put_images(struct json_writer *w, const struct chat_choice *c, struct arena *a)
 {
     bool begun = false;
@@ -223,6 +235,7 @@ static void put_choice(struct json_writer *w, const struct chat_choice *c,
     json_field_z(w, "role", "assistant");
     put_texts(w, c, a);
     put_thinking(w, c, a);
+    put_text_proof(w, c);
     put_calls(w, c, x, a);
     put_citations(w, c, true);
     put_citations(w, c, false);

@@ -11,6 +11,9 @@
 /* openai_chat_parts.c: one message of a client, or of a provider's answer. */
 bool openai_chat_read_content(struct openai_decode *d, struct json_value content,
                               struct part **parts, size_t *n, size_t *cap);
+/* Gives Gemini's proof, where the message holds one, to the last of its texts. */
+void openai_chat_read_text_proof(struct openai_decode *d, struct json_value message,
+                                 struct part *parts, size_t n);
 bool openai_chat_read_call(struct openai_decode *d, struct json_value call, struct part **parts,
                            size_t *n, size_t *cap);
 /* `reasoning_content`, `thinking_blocks`, `reasoning_details` … of a message. */

@@ -175,9 +175,15 @@ static void put_call(struct json_writer *w, const struct chunk *c, struct encode
     json_array_end(w);
 }
 
+/* Google's stands where Google's own endpoint has it: clients that put the pieces of a thought
+ * together keep no word of whose it is. */
 static void put_proof(struct json_writer *w, const struct chunk *c)
 {
     bool redacted = c->type == CHUNK_REDACTED;
+    if (c->family == FAMILY_GEMINI && !redacted) {
+        openai_put_thought_signature(w, c->text);
+        return;
+    }
     json_name(w, "thinking_blocks");
     json_array_begin(w);
     json_object_begin(w);

@@ -215,7 +215,7 @@ bool openai_chat_read_content(struct openai_decode *d, struct json_value content
     return true;
 }
 
-/* Gemini's proof of a call, as Google's own compatible endpoint and LiteLLM write it. */
+/* Gemini's proof of a call or a text, as Google's own compatible endpoint and LiteLLM write it. */
 static struct str call_signature(struct openai_decode *d, struct json_value call)
 {
     struct json_value v, inner;
@@ -226,6 +226,19 @@ static struct str call_signature(struct openai_decode *d, struct json_value call
         return read_get_text(d->a, v, "thought_signature");
     }
     return STR_NONE;
+}
+
+void openai_chat_read_text_proof(struct openai_decode *d, struct json_value message,
+                                 struct part *parts, size_t n)
+{
+    struct str signature = call_signature(d, message);
+    for (size_t i = n; i > 0 && signature.len; i--) {
+        if (parts[i - 1].type == PART_TEXT) {
+            parts[i - 1].signature = signature;
+            parts[i - 1].signature_family = FAMILY_GEMINI;
+            return;
+        }
+    }
 }
 
 bool openai_chat_read_call(struct openai_decode *d, struct json_value call, struct part **parts,

@@ -304,6 +304,9 @@ static bool read_message(struct openai_decode *d, struct json_value o)
         return false;
     }
     openai_path_back(d, mark);
+    if (role == ROLE_ASSISTANT) {
+        openai_chat_read_text_proof(d, o, m->parts, m->n_parts);
+    }
     if (role == ROLE_ASSISTANT && !read_assistant(d, o, m, &cap)) {
         return false;
     }

@@ -12,10 +12,16 @@
 /* ---- proofs of other families ----
  * A reasoning item's encrypted_content is OpenAI's own; what another provider signed travels in it
  * behind a mark, so that it finds its way back: "weir.messages.<signature>", and for redacted
- * thinking "weir.messages*<data>". */
+ * thinking "weir.messages*<data>". The proof of a tool call, for which the dialect has no place,
+ * stands in a reasoning item of its own, without a summary: "weir.gemini@<call id>:<signature>". */
 struct str openai_responses_seal(struct arena *a, const struct part *p);
-/* Fills signature, signature_family, and type where it is redacted. */
+struct str openai_responses_seal_call(struct arena *a, enum family family, struct str call,
+                                      struct str signature);
+/* Fills signature, signature_family, and type where it is redacted; name with the call's id where
+ * it is the proof of a call. */
 void openai_responses_unseal(struct str encrypted, struct part *p);
+/* Hands the proofs of calls to the calls of the same message, and drops what carried them. */
+void openai_responses_settle(struct part *parts, size_t *n);
 
 /* ---- items ---- */
 /* One output or input item, appended to parts: message, function_call, reasoning,

@@ -83,6 +83,7 @@ bool openai_responses_decode_reply(struct str body, const struct exchange_contex
         }
         r.usage.searches += str_eqz(type, "web_search_call");
     }
+    openai_responses_settle(c->parts, &c->n_parts);
     for (size_t i = 0; i < c->n_parts; i++) {
         if (c->parts[i].type == PART_TOOL_CALL) {
             c->parts[i].name = openai_tool_name_back(a, x, FAMILY_RESPONSES, c->parts[i].name);

@@ -193,6 +193,9 @@ static void take_part(struct at *e, const struct part *p)
         }
         break;
     case PART_THINKING:
+        if (p->name.ptr) { /* a call's proof, of a gateway behind us: no thought's */
+            break;
+        }
         emit_text(e, CHUNK_THINKING, e->item && e->item->thought ? STR_NONE : p->text);
         if (p->signature.ptr) {
             emit(e->d, (struct chunk){.type = CHUNK_SIGNATURE,

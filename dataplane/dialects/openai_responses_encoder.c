@@ -267,6 +267,25 @@ static struct responses_item *call_item(struct responses_encoder *e, int tool, u
     return NULL;
 }
 
+/* The dialect's calls have no place for their proof: it stands in an item of its own behind them.
+ */
+static void put_call_proof(struct responses_encoder *e, struct buffer *out, const struct chunk *c)
+{
+    unsigned at;
+    const struct responses_item *call = call_item(e, c->tool, &at);
+    struct arena *scratch = call && c->text.len ? arena_new(0) : NULL;
+    struct str sealed =
+        scratch ? openai_responses_seal_call(scratch, c->family, call->call_id, c->text) : STR_NONE;
+    int index = sealed.len && sealed.len <= HELD_MAX - e->held ? item_new(e, ITEM_REASONING) : -1;
+    if (index >= 0) {
+        responses_item_event(e, out, "response.output_item.added", (unsigned)index, false);
+        responses_hold(e, &e->items[index]->parts, sealed);
+        responses_item_event(e, out, "response.output_item.done", (unsigned)index, true);
+        e->items[index]->closed = true;
+    }
+    arena_free(scratch);
+}
+
 static void put_call_begin(struct responses_encoder *e, struct buffer *out, const struct chunk *c)
 {
     close_open(e, out);
@@ -456,6 +475,8 @@ static void put_chunk(struct responses_encoder *e, const struct chunk *c, struct
     case CHUNK_REDACTED:
         if (c->tool < 0) {
             put_proof(e, out, c);
+        } else if (c->type == CHUNK_SIGNATURE) {
+            put_call_proof(e, out, c);
         }
         break;
     case CHUNK_TOOL_BEGIN:

@@ -24,6 +24,49 @@ struct str openai_responses_seal(struct arena *a, const struct part *p)
     return (struct str){out, len + p->signature.len};
 }
 
+struct str openai_responses_seal_call(struct arena *a, enum family family, struct str call,
+                                      struct str signature)
+{
+    return arena_printf(a, SEAL "%s@%.*s:%.*s", family_name(family), STR_ARG(call),
+                        STR_ARG(signature));
+}
+
+/* "CALL:SIGNATURE", cut at the last colon: a signature is base64, an id may be anything. */
+static void unseal_call(struct str rest, struct part *p)
+{
+    size_t at = rest.len;
+    while (at > 0 && rest.ptr[at - 1] != ':') {
+        at--;
+    }
+    p->name = str_slice(rest, 0, at ? at - 1 : 0);
+    p->signature = str_slice(rest, at, rest.len);
+}
+
+void openai_responses_settle(struct part *parts, size_t *n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *n; i++) {
+        struct part *p = &parts[i];
+        if (p->type == PART_THINKING && p->name.ptr) {
+            for (size_t j = 0; j < *n; j++) {
+                struct part *call = &parts[j];
+                if (call->type == PART_TOOL_CALL && str_eq(call->id, p->name)) {
+                    call->signature = p->signature;
+                    call->signature_family = p->signature_family;
+                    break;
+                }
+            }
+            if (p->text.len == 0) {
+                continue;
+            }
+            p->name = p->signature = STR_NONE;
+            p->signature_family = FAMILY_NONE;
+        }
+        parts[kept++] = *p;
+    }
+    *n = kept;
+}
+
 void openai_responses_unseal(struct str encrypted, struct part *p)
 {
     p->signature = encrypted;
@@ -35,12 +78,15 @@ void openai_responses_unseal(struct str encrypted, struct part *p)
     for (unsigned f = FAMILY_CHAT; f < FAMILY_COUNT; f++) {
         struct str name = str_of(family_name((enum family)f));
         if (!str_starts(rest, name) || rest.len <= name.len ||
-            (rest.ptr[name.len] != '.' && rest.ptr[name.len] != '*')) {
+            !memchr(".*@", rest.ptr[name.len], 3)) {
             continue;
         }
         p->type = rest.ptr[name.len] == '*' ? PART_REDACTED_THINKING : PART_THINKING;
         p->signature = str_slice(rest, name.len + 1, rest.len);
         p->signature_family = (enum family)f;
+        if (rest.ptr[name.len] == '@') {
+            unseal_call(p->signature, p);
+        }
         return;
     }
 }

@@ -244,6 +244,9 @@ bool openai_responses_decode_request(const struct wire_request *w, struct arena 
     if (!read_items(&d)) {
         return false;
     }
+    for (size_t i = 0; i < ret->n_messages; i++) {
+        openai_responses_settle(ret->messages[i].parts, &ret->messages[i].n_parts);
+    }
     openai_apply_allowed(&d);
     if (ret->top_logprobs > 0) {
         ret->logprobs = 1;

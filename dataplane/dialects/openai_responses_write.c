@@ -261,10 +261,9 @@ static void put_text_part(struct output *o, const struct part *p)
     json_object_end(w);
 }
 
-static void put_reasoning(struct output *o, const struct part *p)
+static void put_reasoning(struct output *o, const struct part *p, struct str sealed)
 {
     struct json_writer *w = o->w;
-    struct str sealed = openai_responses_seal(o->a, p);
     json_object_begin(w);
     put_id(o, "rs");
     json_field_z(w, "type", "reasoning");
@@ -289,15 +288,19 @@ static void put_call(struct output *o, const struct part *p)
     size_t number = o->n;
     bool freeform = openai_is_freeform(o->x->request, p->name);
     struct str text = p->arguments.len ? p->arguments : STR_LIT("{}");
+    struct str id =
+        p->id.len ? p->id : arena_printf(o->a, "call_%.*s_%zu", STR_ARG(o->x->unique), number);
+    if (p->signature.len) { /* its proof, before it as a thought would be */
+        put_reasoning(o, &(struct part){.type = PART_THINKING},
+                      openai_responses_seal_call(o->a, p->signature_family, id, p->signature));
+    }
     json_object_begin(w);
     put_id(o, freeform ? "ctc" : "fc");
     json_field_z(w, "type", freeform ? "custom_tool_call" : "function_call");
     json_field_z(w, "status", "completed");
     json_field_str(w, freeform ? "input" : "arguments",
                    freeform ? openai_freeform_input(o->a, text) : text);
-    json_field_str(w, "call_id",
-                   p->id.len ? p->id
-                             : arena_printf(o->a, "call_%.*s_%zu", STR_ARG(o->x->unique), number));
+    json_field_str(w, "call_id", id);
     json_field_str(w, "name", p->name.ptr ? p->name : STR_LIT(""));
     json_object_end(w);
 }
@@ -331,7 +334,7 @@ static void put_part(struct output *o, const struct part *p)
     if (p->type == PART_TOOL_CALL) {
         put_call(o, p);
     } else if (p->type == PART_THINKING || p->type == PART_REDACTED_THINKING) {
-        put_reasoning(o, p);
+        put_reasoning(o, p, openai_responses_seal(o->a, p));
     } else if (p->type == PART_IMAGE && p->media.data.ptr) {
         put_image(o, p);
     } else if (p->type == PART_NATIVE && p->family == FAMILY_RESPONSES) {
