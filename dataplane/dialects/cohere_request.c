@@ -9,6 +9,7 @@
 #include "dataplane/canonical/read.h"
 #include "dataplane/dialects/cohere_chat.h"
 #include "dataplane/dialects/tool_shape.h"
+#include "dataplane/dialects/plain_target.h"
 
 struct writing {
     const struct chat_request *q;
@@ -439,48 +440,15 @@ static void put_thinking(struct writing *t)
 static void name_losses(struct writing *t)
 {
     const struct chat_request *q = t->q;
-    const struct {
-        bool asked;
-        enum chat_field field;
-    } fields[] = {
-        {q->min_p.len > 0, FIELD_MIN_P},
-        {q->repetition_penalty.len > 0, FIELD_REPETITION_PENALTY},
-        {q->n > 1, FIELD_N},
-        {q->top_logprobs > 0, FIELD_TOP_LOGPROBS},
-        {q->logit_bias.ptr != NULL, FIELD_LOGIT_BIAS},
-        {q->user.len > 0, FIELD_USER},
-        {q->metadata.ptr != NULL, FIELD_METADATA},
-        {q->store == 1, FIELD_STORE},
-        {q->service_tier.len > 0 && !str_eqz(q->service_tier, "auto") &&
-             !str_eqz(q->service_tier, "default"),
-         FIELD_SERVICE_TIER},
-        {q->verbosity.len > 0, FIELD_VERBOSITY},
-        {q->wants_audio || q->wants_image, FIELD_MODALITIES},
-        {q->audio_voice.len > 0, FIELD_AUDIO},
-        {q->prediction.ptr != NULL, FIELD_PREDICTION},
-        {q->web_search.ptr != NULL, FIELD_WEB_SEARCH},
-        {q->safety.ptr != NULL, FIELD_SAFETY},
-        {q->cached_content.len > 0, FIELD_CACHED_CONTENT},
-    };
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (fields[i].asked) {
-            lose(t, fields[i].field);
-        }
+    plain_losses(q, t->x->losses);
+    if (q->min_p.len) {
+        lose(t, FIELD_MIN_P);
     }
-}
-
-/* documents, citation_options, safety_mode and the like of a client that speaks Cohere's words. */
-static void put_extras(struct writing *t)
-{
-    for (size_t i = 0; i < t->q->n_extras; i++) {
-        const struct extra *e = &t->q->extras[i];
-        struct str name = t->q->family == FAMILY_COHERE ? arena_str(t->a, e->name) : STR_NONE;
-        if (name.ptr) {
-            json_name(&t->w, name.ptr);
-            json_put_raw(&t->w, e->raw);
-        } else {
-            losses_add_name(t->x->losses, e->name);
-        }
+    if (q->repetition_penalty.len) {
+        lose(t, FIELD_REPETITION_PENALTY);
+    }
+    if (q->top_logprobs > 0) {
+        lose(t, FIELD_TOP_LOGPROBS);
     }
 }
 
@@ -499,7 +467,7 @@ bool cohere_chat_encode(const struct chat_request *q, const struct exchange_cont
     put_sampling(&t);
     put_format(&t);
     put_thinking(&t);
-    put_extras(&t);
+    plain_extras(&t.w, q, FAMILY_COHERE, a, x->losses);
     name_losses(&t);
     json_field_bool(&t.w, "stream", x->stream);
     json_object_end(&t.w);

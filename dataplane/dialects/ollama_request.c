@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "dataplane/canonical/read.h"
 #include "dataplane/dialects/ollama_chat.h"
+#include "dataplane/dialects/plain_target.h"
 
 struct writing {
     const struct chat_request *q;
@@ -394,51 +395,6 @@ static void put_format(struct writing *t)
     }
 }
 
-static void name_losses(struct writing *t)
-{
-    const struct chat_request *q = t->q;
-    const struct {
-        bool asked;
-        enum chat_field field;
-    } fields[] = {
-        {q->n > 1, FIELD_N},
-        {q->logit_bias.ptr != NULL, FIELD_LOGIT_BIAS},
-        {q->user.len > 0, FIELD_USER},
-        {q->metadata.ptr != NULL, FIELD_METADATA},
-        {q->store == 1, FIELD_STORE},
-        {q->service_tier.len > 0 && !str_eqz(q->service_tier, "auto") &&
-             !str_eqz(q->service_tier, "default"),
-         FIELD_SERVICE_TIER},
-        {q->verbosity.len > 0, FIELD_VERBOSITY},
-        {q->wants_audio || q->wants_image, FIELD_MODALITIES},
-        {q->audio_voice.len > 0, FIELD_AUDIO},
-        {q->prediction.ptr != NULL, FIELD_PREDICTION},
-        {q->web_search.ptr != NULL, FIELD_WEB_SEARCH},
-        {q->safety.ptr != NULL, FIELD_SAFETY},
-        {q->cached_content.len > 0, FIELD_CACHED_CONTENT},
-    };
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (fields[i].asked) {
-            lose(t, fields[i].field);
-        }
-    }
-}
-
-/* keep_alive and the like of a client that speaks Ollama's words. */
-static void put_extras(struct writing *t)
-{
-    for (size_t i = 0; i < t->q->n_extras; i++) {
-        const struct extra *e = &t->q->extras[i];
-        struct str name = t->q->family == FAMILY_OLLAMA ? arena_str(t->a, e->name) : STR_NONE;
-        if (name.ptr) {
-            json_name(&t->w, name.ptr);
-            json_put_raw(&t->w, e->raw);
-        } else {
-            losses_add_name(t->x->losses, e->name);
-        }
-    }
-}
-
 bool ollama_chat_encode(const struct chat_request *q, const struct exchange_context *x,
                         struct arena *a, struct buffer *out, struct error *err)
 {
@@ -459,8 +415,8 @@ bool ollama_chat_encode(const struct chat_request *q, const struct exchange_cont
     if (q->logprobs == 1 && q->top_logprobs >= 0) {
         json_field_i64(&t.w, "top_logprobs", q->top_logprobs);
     }
-    put_extras(&t);
-    name_losses(&t);
+    plain_extras(&t.w, q, FAMILY_OLLAMA, a, x->losses);
+    plain_losses(q, x->losses);
     json_field_bool(&t.w, "stream", x->stream);
     json_object_end(&t.w);
     return !out->failed ||
