@@ -156,13 +156,27 @@ static void add_heard(const struct request *r, const struct heard *h, struct att
     add_some(t, UNIT_SEARCH, u.searches);
 }
 
+/* Whether the object tells what OpenAI's own reader has no place for: image tokens, writes to
+ * caches, other providers' names for hits, searches. Most do not, and are not read again. */
+static bool tells_more(const struct openai_usage *u)
+{
+    static const struct str marks[] = {STR_LIT("image"), STR_LIT("cache_"), STR_LIT("search")};
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (memmem(u->raw, u->raw_len, marks[i].ptr, marks[i].len)) {
+            return true;
+        }
+    }
+    return !u->cached_tokens.found && memmem(u->raw, u->raw_len, "cached", 6);
+}
+
 /* What OpenAI's own reader found, in the neutral form: read from the object itself by what reads it
  * for other dialects too, so that a call costs the same whichever way it went. */
 static void neutral_of(const struct request *r, const struct openai_usage *from, struct usage *ret)
 {
     struct json_value object;
     struct exchange_context x;
-    if (from->raw_len && json_validate((struct str){from->raw, from->raw_len}, 0, &object, NULL)) {
+    if (from->raw_len && tells_more(from) &&
+        json_validate((struct str){from->raw, from->raw_len}, 0, &object, NULL)) {
         const struct provider_row *row = r->candidates[r->candidate].provider->row;
         x = (struct exchange_context){.provider_kind = str_of(row ? row->name : "")};
         *ret = (struct usage){.found = false};
