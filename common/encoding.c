@@ -14,24 +14,13 @@ void crypto_hex(const void *p, size_t n, char *out)
     *out = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool crypto_unhex(struct str hex, uint8_t *out, size_t n)
 {
     if (hex.len != 2 * n) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        int high = hex_value(hex.ptr[2 * i]), low = hex_value(hex.ptr[2 * i + 1]);
+        int high = str_hex_digit(hex.ptr[2 * i]), low = str_hex_digit(hex.ptr[2 * i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

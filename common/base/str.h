@@ -34,6 +34,16 @@ static inline bool str_eqz(struct str a, const char *z)
     return str_eq(a, str_of(z));
 }
 
+/* Value of a hexadecimal digit in either case; -1 for any other character. */
+static inline int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* ASCII case is folded; locale never matters. */
 bool str_eq_nocase(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);

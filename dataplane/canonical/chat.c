@@ -113,7 +113,6 @@ static const struct field_row rows[] = {
     {FIELD_VERBOSITY, "verbosity", "text.verbosity", NULL, NULL, NULL},
     {FIELD_WEB_SEARCH, "web_search_options", NULL, NULL, NULL, NULL},
     {FIELD_SAFETY, "safety", NULL, NULL, "safetySettings", "guardrailConfig"},
-    {FIELD_PREVIOUS, "previous_response_id", NULL, NULL, NULL, NULL},
     {FIELD_NAME, "messages.name", NULL, NULL, NULL, NULL},
     {FIELD_CACHED_CONTENT, "cached_content", NULL, NULL, "cachedContent", NULL},
 };

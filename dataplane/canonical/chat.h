@@ -181,8 +181,7 @@ enum chat_field {
     FIELD_VERBOSITY,
     FIELD_WEB_SEARCH,
     FIELD_SAFETY,
-    FIELD_PREVIOUS, /* previous_response_id, conversation */
-    FIELD_NAME,     /* a participant's name */
+    FIELD_NAME, /* a participant's name */
     FIELD_CACHED_CONTENT,
     FIELD_COUNT
 };
@@ -235,7 +234,6 @@ struct chat_request {
     bool modalities_given;
     struct str audio_voice, audio_format;
     struct str prediction, web_search, safety; /* raw, of `family` */
-    struct str previous;                       /* previous_response_id */
     struct str cached_content;                 /* Gemini's */
     struct extra *extras;
     size_t n_extras;

@@ -40,15 +40,6 @@ struct str base64_bytes(struct arena *a, struct str text)
     return (struct str){(const char *)out, len};
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static struct str percent_decoded(struct arena *a, struct str s)
 {
     char *out = arena_alloc(a, s.len + 1);
@@ -59,8 +50,8 @@ static struct str percent_decoded(struct arena *a, struct str s)
     for (size_t i = 0; i < s.len; i++) {
         int high = -1, low = -1;
         if (s.ptr[i] == '%' && s.len - i > 2) {
-            high = hex_digit(s.ptr[i + 1]);
-            low = hex_digit(s.ptr[i + 2]);
+            high = str_hex_digit(s.ptr[i + 1]);
+            low = str_hex_digit(s.ptr[i + 2]);
         }
         if (high >= 0 && low >= 0) {
             out[n++] = (char)(high << 4 | low);

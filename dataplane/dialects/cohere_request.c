@@ -155,23 +155,6 @@ static void put_tool_calls(struct writing *t, const struct message *m)
     json_array_end(&t->w);
 }
 
-/* Thoughts that anybody may read; those with a foreign proof are lost. */
-static struct str plan_of(struct writing *t, const struct message *m)
-{
-    struct str plan = STR_NONE;
-    for (size_t i = 0; i < m->n_parts; i++) {
-        const struct part *p = &m->parts[i];
-        if (p->type == PART_REDACTED_THINKING || (p->type == PART_THINKING && p->signature.len &&
-                                                  p->signature_family != FAMILY_COHERE)) {
-            lose(t, FIELD_THINKING);
-        } else if (p->type == PART_THINKING && p->text.len) {
-            plan = plan.len ? arena_printf(t->a, "%.*s\n\n%.*s", STR_ARG(plan), STR_ARG(p->text))
-                            : p->text;
-        }
-    }
-    return plan;
-}
-
 static void put_assistant(struct writing *t, const struct message *m)
 {
     bool calls = false, texts = false;
@@ -185,7 +168,7 @@ static void put_assistant(struct writing *t, const struct message *m)
         }
     }
     /* Without a call there is no plan: models take no thoughts of turns that are over. */
-    struct str plan = plan_of(t, m);
+    struct str plan = plain_thinking(t->q, m, FAMILY_COHERE, t->a, t->x->losses);
     json_object_begin(&t->w);
     json_field_z(&t->w, "role", "assistant");
     if (texts || !calls) {

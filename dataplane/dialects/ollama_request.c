@@ -155,27 +155,10 @@ static void put_call(struct writing *t, const struct part *p)
     json_object_end(&t->w);
 }
 
-/* Thoughts that anybody may read; those with a foreign proof are lost. */
-static struct str thinking_of(struct writing *t, const struct message *m)
-{
-    struct str all = STR_NONE;
-    for (size_t i = 0; i < m->n_parts; i++) {
-        const struct part *p = &m->parts[i];
-        if (p->type == PART_REDACTED_THINKING || (p->type == PART_THINKING && p->signature.len &&
-                                                  p->signature_family != FAMILY_OLLAMA)) {
-            lose(t, FIELD_THINKING);
-        } else if (p->type == PART_THINKING && p->text.len) {
-            all = all.len ? arena_printf(t->a, "%.*s\n\n%.*s", STR_ARG(all), STR_ARG(p->text))
-                          : p->text;
-        }
-    }
-    return all;
-}
-
 static void put_assistant(struct writing *t, const struct message *m)
 {
     size_t calls = 0;
-    struct str thinking = thinking_of(t, m);
+    struct str thinking = plain_thinking(t->q, m, FAMILY_OLLAMA, t->a, t->x->losses);
     json_object_begin(&t->w);
     json_field_z(&t->w, "role", "assistant");
     json_field_str(&t->w, "content", content_of(t, m->parts, m->n_parts));

@@ -30,6 +30,23 @@ void plain_losses(const struct chat_request *q, struct losses *l)
     }
 }
 
+struct str plain_thinking(const struct chat_request *q, const struct message *m, enum family target,
+                          struct arena *a, struct losses *l)
+{
+    struct str all = STR_NONE;
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct part *p = &m->parts[i];
+        if (p->type == PART_REDACTED_THINKING ||
+            (p->type == PART_THINKING && p->signature.len && p->signature_family != target)) {
+            losses_add(l, q->family, FIELD_THINKING);
+        } else if (p->type == PART_THINKING && p->text.len) {
+            all =
+                all.len ? arena_printf(a, "%.*s\n\n%.*s", STR_ARG(all), STR_ARG(p->text)) : p->text;
+        }
+    }
+    return all;
+}
+
 void plain_extras(struct json_writer *w, const struct chat_request *q, enum family target,
                   struct arena *a, struct losses *l)
 {

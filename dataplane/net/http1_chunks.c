@@ -20,15 +20,6 @@ enum state {
 
 #define SIZE_DIGITS_MAX 15u /* stays below 2^60 */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_text(char c)
 {
     unsigned char u = (unsigned char)c;
@@ -44,7 +35,7 @@ static bool is_name(char c)
 
 static const char *size_byte(struct http1_chunks *c, char b)
 {
-    int digit = hex_digit(b);
+    int digit = str_hex_digit(b);
     if (digit >= 0) {
         if (++c->digits > SIZE_DIGITS_MAX) {
             return "chunk size is too long";

@@ -58,15 +58,6 @@ static void put_encoded(struct buffer *b, struct str s, bool keep_slash)
     }
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes what is encoded, so that encoding comes out the same however it was sent. */
 static struct str decoded(struct arena *a, struct str s)
 {
@@ -75,8 +66,8 @@ static struct str decoded(struct arena *a, struct str s)
     for (size_t i = 0; out && i < s.len; i++) {
         int high = -1, low = -1;
         if (s.ptr[i] == '%' && s.len - i > 2) {
-            high = hex_digit(s.ptr[i + 1]);
-            low = hex_digit(s.ptr[i + 2]);
+            high = str_hex_digit(s.ptr[i + 1]);
+            low = str_hex_digit(s.ptr[i + 2]);
         }
         if (high >= 0 && low >= 0) {
             out[n++] = (char)(high << 4 | low);

@@ -4,19 +4,6 @@
 #include "dataplane/signers/sign.h"
 
 /* "bedrock-runtime.eu-west-1.amazonaws.com" names its region where no setting does. */
-static struct str region_of(const struct signing *s)
-{
-    struct str region = snap_provider_setting(s->provider, "region"), rest = s->provider->host,
-               word;
-    if (region.len || !str_ends(rest, STR_LIT(".amazonaws.com"))) {
-        return region.len ? region : STR_LIT("us-east-1");
-    }
-    if (str_cut(rest, '.', &word, &rest) && str_cut(rest, '.', &word, &rest) && word.len) {
-        return word;
-    }
-    return STR_LIT("us-east-1");
-}
-
 static struct str service_of(const struct signing *s)
 {
     bool sagemaker = s->row && strcmp(s->row->name, "sagemaker") == 0;
@@ -31,7 +18,7 @@ enum sign_result sign_aws(struct signing *s, struct arena *a, struct head *out,
         .host = s->provider->host_header,
         .path = s->path,
         .query = s->query,
-        .region = region_of(s),
+        .region = snap_provider_setting(s->provider, "region"), /* the index fills it */
         .service = service_of(s),
         .time_s = (int64_t)(s->now_ms / 1000),
         .access_key = snap_provider_setting(s->provider, "aws_access_key_id"),

@@ -3,15 +3,6 @@
 
 #include "common/json_kernel.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool path_decode(struct arena *a, struct str s, struct str *ret)
 {
     char *out = arena_alloc(a, s.len + 1);
@@ -25,7 +16,7 @@ bool path_decode(struct arena *a, struct str s, struct str *ret)
             if (s.len - i < 3) {
                 return false;
             }
-            int h = hex_digit(s.ptr[i + 1]), l = hex_digit(s.ptr[i + 2]);
+            int h = str_hex_digit(s.ptr[i + 1]), l = str_hex_digit(s.ptr[i + 2]);
             if (h < 0 || l < 0) {
                 return false;
             }
@@ -105,7 +96,7 @@ static bool is_named(struct str encoded, const char *name)
     for (; *name; name++) {
         int c = i < encoded.len ? (unsigned char)encoded.ptr[i++] : -1;
         if (c == '%' && encoded.len - i >= 2) {
-            int h = hex_digit(encoded.ptr[i]), l = hex_digit(encoded.ptr[i + 1]);
+            int h = str_hex_digit(encoded.ptr[i]), l = str_hex_digit(encoded.ptr[i + 1]);
             c = h < 0 || l < 0 ? -1 : h << 4 | l;
             i += 2;
         }
