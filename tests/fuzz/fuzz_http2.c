@@ -211,8 +211,8 @@ static void feed(struct loop *loop, int fd, const uint8_t *p, size_t n, unsigned
 
 static void finish(struct loop *loop, struct conn_shared *s, int *fd, unsigned how)
 {
-    struct list *n = s->lists[CONN_HTTP2].next;
     turns(loop, 2);
+    struct list *n = s->lists[CONN_HTTP2].next; /* these turns may have freed the connection */
     if ((how & 8) && n != &s->lists[CONN_HTTP2]) {
         s->draining = true;
         conn_drain(LIST_ENTRY(n, struct conn, node));
