@@ -1,0 +1,59 @@
+/* Mustache templates (mustache 1.4 as its specification's tests have it: interpolation, sections,
+ * inverted sections, comments, delimiters, partials with indentation), rendered over JSON data.
+ * Compiled once, immutable, any thread. No lambdas, no inheritance, no dynamic code: data only. */
+#ifndef COMMON_MUSTACHE_H
+#define COMMON_MUSTACHE_H
+
+#include "common/base/arena.h"
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+#include "common/json.h"
+
+struct mustache;
+
+#define MUSTACHE_MAX_DEPTH 64 /* open sections, and partials within partials */
+#define MUSTACHE_MAX_TEXT (1u << 20)
+
+/* How {{name}} is written; {{{name}}} and {{&name}} always plain. */
+enum mustache_escape {
+    MUSTACHE_PLAIN = 0,
+    MUSTACHE_HTML, /* the specification's */
+    MUSTACHE_JSON  /* for a template that is JSON text: strings escaped as within quotes, and
+                      {{{name}}} too */
+};
+
+/* err: what is wrong, with line and column ("section 'x' opened at line 3 is not closed"). The
+ * template's text must outlive the result or be in the arena. */
+bool mustache_compile(struct str text, struct arena *a, const struct mustache **ret,
+                      struct error *err);
+
+/* Finds a partial by name; NULL: there is none (which renders as nothing, or fails when `strict`).
+ */
+typedef const struct mustache *(*mustache_partial_fn)(void *arg, struct str name);
+
+struct mustache_options {
+    enum mustache_escape escape;
+    mustache_partial_fn partial; /* NULL: no partials */
+    void *partial_arg;
+    bool strict; /* an interpolated name that is nowhere, or a missing partial, is an error naming
+                    it in err->param */
+};
+
+/* data: a validated JSON value (an object, usually). Appends to out, whose ceiling bounds the
+ * result. Numbers are written as they stand in the data; objects and lists interpolated are written
+ * as JSON. A partial's name may itself be a variable's value: {{>*name}} (dynamic names, an
+ * optional module of the specification). False: err (depth, size, strict). The arena is scratch. */
+bool mustache_render(const struct mustache *m, struct json_value data,
+                     const struct mustache_options *o, struct arena *a, struct buffer *out,
+                     struct error *err);
+
+/* Every name that the template interpolates or opens a section of, each once, in order of
+ * appearance, without those of partials: for a form that asks for them. False from fn stops. */
+struct mustache_name {
+    struct str name;
+    bool section, inverted, partial;
+};
+void mustache_each_name(const struct mustache *m,
+                        bool (*fn)(void *arg, const struct mustache_name *n), void *arg);
+
+#endif

@@ -1,0 +1,41 @@
+/* A shared cache (and later counters) in Redis or Valkey through hiredis' asynchronous API, one
+ * connection per worker, its events on the worker's loop. Where it cannot be reached the cache is
+ * as if empty: calls answer at once with nothing, and the connection is made anew with back-off; no
+ * request ever fails or waits beyond `timeout_ms` for it. Debian's hiredis 0.14 has no TLS. Its
+ * only includer is redis.c. */
+#ifndef DATAPLANE_CACHE_REDIS_H
+#define DATAPLANE_CACHE_REDIS_H
+
+#include "common/base/error.h"
+#include "common/base/str.h"
+
+struct loop;
+struct redis;
+struct redis_call;
+
+struct redis_address {
+    struct str host; /* a name is resolved when connecting */
+    uint16_t port;
+    struct str user, password; /* "" none */
+    unsigned database;
+    char text[512]; /* owns what the spans point to */
+};
+/* "redis://[user[:password]@]host[:port][/database]" (valkey:// too; percent-decoded); rediss:// is
+ * refused with a reason. *ret is untouched on failure. */
+bool redis_address_parse(struct str url, struct redis_address *ret, struct error *err);
+
+/* address must outlive it. Connects at first use. */
+struct redis *redis_new(struct loop *l, const struct redis_address *a, unsigned timeout_ms);
+void redis_free(struct redis *r); /* accepts NULL; calls under way end without callback */
+bool redis_up(const struct redis *r);
+
+/* found: value is valid during the call only. From the loop, never from inside redis_get. NULL when
+ * it is known to be down (then fn is not called). */
+struct redis_call *redis_get(struct redis *r, struct str key,
+                             void (*fn)(void *arg, bool found, struct str value), void *arg);
+void redis_cancel(struct redis_call *c); /* before fn has run */
+/* Fire and forget; copies. */
+void redis_set(struct redis *r, struct str key, struct str value, uint64_t ttl_ms);
+void redis_delete(struct redis *r, struct str key);
+
+#endif

@@ -1,0 +1,88 @@
+/* The answers of the exact cache in memory, shared by all workers of the process: sharded by key,
+ * each shard behind its own mutex. All bytes live in blocks of one mapping made at start, so what
+ * the cache holds never passes its ceiling, whatever sizes come, and the heap does not fragment.
+ * What is full evicts fairly: the tenant that uses most of the shard loses its least recently used
+ * entries first, so nobody pushes out what a smaller tenant keeps.
+ *
+ * Calls that are equal and in flight are told of each other here too (cache_join): the first leads,
+ * the others wait for its answer, also on other workers. Nothing is ever shared between tenants:
+ * the key's digest begins with the tenant and is compared whole. */
+#ifndef DATAPLANE_CACHE_STORE_H
+#define DATAPLANE_CACHE_STORE_H
+
+#include "common/base/buffer.h"
+#include "common/base/str.h"
+#include "common/base/uuid.h"
+
+struct cache_store;
+struct loop;
+
+#define CACHE_KEY_BYTES 32
+struct cache_key {
+    uint8_t digest[CACHE_KEY_BYTES]; /* SHA-256, dataplane/cache/key.h */
+    struct uuid tenant;              /* the workspace: fairness and purges go by it */
+};
+
+#define CACHE_ENTRY_MAX (8u << 20)
+#define CACHE_TTL_MAX_S (90u * 86400u)
+
+/* What is kept of an answer. `head` is opaque here (status, header fields, what the answer cost:
+ * key.h writes and reads it), body the client's bytes as they went out. */
+struct cache_entry {
+    struct str head, body;
+    uint64_t stored_ms, expires_ms; /* wall clock */
+};
+
+/* max_bytes: of everything that the store maps (at least 1 MiB). NULL: the memory cannot be mapped.
+ */
+struct cache_store *cache_store_new(size_t max_bytes);
+void cache_store_free(struct cache_store *s); /* accepts NULL; nobody waits any more */
+
+/* Copies a live entry's head and body, behind each other, into `out` (with its ceiling), *ret into
+ * it. False: none. */
+bool cache_get(struct cache_store *s, const struct cache_key *k, uint64_t wall_ms,
+               struct buffer *out, struct cache_entry *ret);
+/* Copies. False: too large, or its ttl is over. An entry of that key is replaced. */
+bool cache_put(struct cache_store *s, const struct cache_key *k, const struct cache_entry *e,
+               uint64_t wall_ms);
+bool cache_delete(struct cache_store *s, const struct cache_key *k);
+/* All of a tenant (nil: of everybody); the number of entries that went. */
+size_t cache_purge(struct cache_store *s, const struct uuid *tenant);
+
+struct cache_counts {
+    uint64_t entries, bytes, max_bytes, hits, misses, stored, evicted, expired, coalesced;
+};
+void cache_counts(struct cache_store *s, struct cache_counts *ret);
+
+/* ---- equal calls in flight ---- */
+
+/* One who waits for another's answer: embedded in the waiter's own memory, which stays until `fn`
+ * has run or cache_leave said that it will not. */
+struct cache_waiter {
+    struct cache_waiter *next, **link;
+    struct loop *loop;
+    /* On the waiter's loop, once: the leader has stored its answer (look it up again), or has given
+     * up. */
+    void (*fn)(void *arg, bool stored);
+    void *arg;
+    /* private */
+    void *flight;
+    int state;
+    bool stored;
+};
+
+enum cache_role {
+    CACHE_LEADS = 0, /* nobody calls this yet: cache_flight_end is owed */
+    CACHE_FOLLOWS    /* w waits; it will be told */
+};
+/* w: loop, fn and arg filled. */
+enum cache_role cache_join(struct cache_store *s, const struct cache_key *k,
+                           struct cache_waiter *w);
+/* The waiter does not want it any more (client gone, deadline). After the return fn is never
+ * called: true when that was prevented, and also when it had been posted and was taken back; the
+ * call is made on the waiter's loop. */
+void cache_leave(struct cache_store *s, struct cache_waiter *w);
+/* The leader has ended: stored: its answer is in the store. Wakes all who wait. */
+void cache_flight_end(struct cache_store *s, const struct cache_key *k, bool stored);
+
+#endif
