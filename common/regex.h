@@ -8,12 +8,13 @@
 
 struct regex;
 
-/* UTF-8, no flags, as JavaScript's new RegExp(pattern) reads the common subset. Freed with the
- * arena. False: err names what is wrong and the offset in the pattern. */
+/* UTF-8, no flags, as JavaScript's new RegExp(pattern) reads the common subset; at most 4 KiB, and
+ * no item repeated more than 1,000 times. Freed with the arena. False: err names what is wrong and
+ * the offset in the pattern. */
 bool regex_compile(struct str pattern, struct arena *a, const struct regex **ret,
                    struct error *err);
-/* True when it matches anywhere. A match that passes the bounds (match limit 100,000 steps, text
- * cut at 64 KiB) is no match. */
+/* True when it matches anywhere. A match that passes the bounds (100,000 steps from one place of
+ * the text, a million steps and characters in all, text cut at 64 KiB) is no match. */
 bool regex_matches(const struct regex *x, struct str text);
 
 #endif

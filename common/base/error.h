@@ -23,11 +23,20 @@
       "key may not use this model")                                                                \
     X(MODEL_UNPRICED, "model_unpriced", 403, "permission_error",                                   \
       "model has no price, and the organization's policy refuses those")                           \
+    X(CONFIG_LOCKED, "config_locked", 403, "permission_error",                                     \
+      "the key's routing config is locked")                                                        \
+    X(INVALID_CONFIG, "invalid_config", 400, "invalid_request_error", "invalid routing config")    \
+    X(CONFIG_NOT_FOUND, "config_not_found", 400, "invalid_request_error",                          \
+      "routing config not found")                                                                  \
+    X(NO_ROUTE, "no_route", 400, "invalid_request_error",                                          \
+      "no condition of the routing config holds")                                                  \
+    X(CACHE_MISS, "cache_miss", 504, "invalid_request_error", "not in the cache")                  \
     X(CSRF, "csrf_failed", 403, "permission_error", "missing or wrong CSRF token")                 \
     X(NOT_FOUND, "not_found", 404, "invalid_request_error", "not found")                           \
     X(MODEL_NOT_FOUND, "model_not_found", 404, "invalid_request_error", "model not found")         \
     X(PROVIDER_NOT_FOUND, "provider_not_found", 404, "invalid_request_error",                      \
       "provider not found")                                                                        \
+    X(PROMPT_NOT_FOUND, "prompt_not_found", 404, "invalid_request_error", "prompt not found")      \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "invalid_request_error",                      \
       "method not allowed")                                                                        \
     X(REQUEST_TIMEOUT, "request_timeout", 408, "invalid_request_error",                            \

@@ -15,16 +15,7 @@
 #define WEIGHT_MAX 1000000u
 #define EXPIRES_MAX_S 253402300799u /* the end of year 9999 */
 #define NO_MAX UINT64_MAX
-
-static bool claim_name(const struct manifest_reader *r, struct map *names,
-                       const struct manifest_place *p, struct str name, void *owner)
-{
-    if (map_put(names, name, owner)) {
-        return manifest_fail(r, yaml_get(p->map, "name"), p->path, "name",
-                             "name \"%.*s\" is used twice", manifest_shown(name), name.ptr);
-    }
-    return true;
-}
+#define TAG_MAX_BYTES 100
 
 static bool read_target(const struct manifest_reader *r, const struct manifest_place *p,
                         struct manifest_target *ret)
@@ -74,20 +65,21 @@ static bool check_wildcards(const struct manifest_reader *r, const struct manife
 static bool read_model(const struct manifest_reader *r, const struct manifest_place *p,
                        struct manifest_model *ret)
 {
-    static const char *const fields[] = {"name", "targets", NULL};
+    static const char *const fields[] = {"name", "targets", "config", NULL};
     const struct yaml_node *list;
     uint64_t weights = 0;
     ret->line = p->map->line;
     if (!manifest_check_fields(r, p, fields) ||
         !manifest_take_model_name(r, p, "name", &ret->name) ||
+        !manifest_take_config(r, p, &ret->config) ||
         !manifest_take_list(r, p, "targets", sizeof(*ret->targets), &list, &ret->targets)) {
         return false;
     }
-    if (!list || list->n == 0) {
+    if ((!list || list->n == 0) && !ret->config.ptr) {
         return manifest_fail(r, list ? list : p->map, p->path, "targets",
                              "targets must hold at least one");
     }
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; list && i < list->n; i++) {
         struct manifest_place at;
         if (!manifest_enter(r, p, "targets", list, i, &at) ||
             !read_target(r, &at, &ret->targets[i])) {
@@ -95,11 +87,11 @@ static bool read_model(const struct manifest_reader *r, const struct manifest_pl
         }
         weights += ret->targets[i].weight;
     }
-    if (weights == 0) {
+    if (list && list->n && weights == 0) {
         return manifest_fail(r, list, p->path, "targets",
                              "at least one target needs a weight above 0");
     }
-    ret->n_targets = list->n;
+    ret->n_targets = list ? list->n : 0;
     return check_wildcards(r, p, list, ret);
 }
 
@@ -158,24 +150,48 @@ static bool take_expiry(const struct manifest_reader *r, const struct manifest_p
     return true;
 }
 
+/* What conditions of routing configs see as caller.tags. */
+static bool take_tags(const struct manifest_reader *r, const struct manifest_place *p,
+                      struct manifest_key *ret)
+{
+    const struct yaml_node *list;
+    if (!manifest_take_list(r, p, "tags", sizeof(*ret->tags), &list, &ret->tags)) {
+        return false;
+    }
+    for (size_t i = 0; list && i < list->n; i++) {
+        const struct yaml_node *n = list->items[i];
+        char at[32];
+        (void)snprintf(at, sizeof(at), "tags[%zu]", i);
+        if (n->kind != YAML_SCALAR || yaml_is_null(n) || n->text.len == 0 ||
+            n->text.len > TAG_MAX_BYTES) {
+            return manifest_fail(r, n, p->path, at, "%s must be a text of 1 to %d bytes", at,
+                                 TAG_MAX_BYTES);
+        }
+        ret->tags[i] = n->text;
+        ret->n_tags++;
+    }
+    return true;
+}
+
 static bool read_key(const struct manifest_reader *r, const struct manifest_place *p,
                      struct manifest_key *ret)
 {
     static const char *const fields[] = {"name",     "secret",     "models", "providers",
-                                         "disabled", "expires_at", NULL};
-    const struct yaml_node *disabled = yaml_get(p->map, "disabled");
+                                         "disabled", "expires_at", "config", "config_locked",
+                                         "tags",     NULL};
     ret->line = p->map->line;
     if (!manifest_check_fields(r, p, fields) || !manifest_take_name(r, p, &ret->name) ||
         !manifest_take_secret(r, p, "secret", &ret->secret) ||
         !take_patterns(r, p, "models", false, &ret->models, &ret->n_models) ||
         !take_patterns(r, p, "providers", true, &ret->providers, &ret->n_providers) ||
-        !take_expiry(r, p, &ret->expires_at_ms)) {
+        !take_expiry(r, p, &ret->expires_at_ms) || !manifest_take_config(r, p, &ret->config) ||
+        !manifest_take_bool(r, p, "config_locked", &ret->config_locked) || !take_tags(r, p, ret) ||
+        !manifest_take_bool(r, p, "disabled", &ret->disabled)) {
         return false;
     }
-    if (disabled && !yaml_bool(disabled, &ret->disabled)) {
-        return manifest_fail(r, disabled, p->path, "disabled", "disabled must be true or false");
-    }
-    return true;
+    return !ret->config_locked || ret->config.ptr ||
+           manifest_fail(r, yaml_get(p->map, "config_locked"), p->path, "config_locked",
+                         "config_locked needs a config");
 }
 
 static bool read_providers(const struct manifest_reader *r, const struct manifest_place *top,
@@ -189,7 +205,7 @@ static bool read_providers(const struct manifest_reader *r, const struct manifes
         struct manifest_place at;
         if (!manifest_enter(r, top, "providers", list, i, &at) ||
             !manifest_read_provider(r, &at, &m->providers[i]) ||
-            !claim_name(r, r->providers, &at, m->providers[i].name, &m->providers[i])) {
+            !manifest_claim_name(r, r->providers, &at, m->providers[i].name, &m->providers[i])) {
             return false;
         }
         m->n_providers++;
@@ -206,7 +222,7 @@ static bool read_models(const struct manifest_reader *r, const struct manifest_p
     for (size_t i = 0; ok && list && i < list->n; i++) {
         struct manifest_place at;
         ok = manifest_enter(r, top, "models", list, i, &at) && read_model(r, &at, &m->models[i]) &&
-             claim_name(r, names, &at, m->models[i].name, &m->models[i]);
+             manifest_claim_name(r, names, &at, m->models[i].name, &m->models[i]);
         m->n_models++;
     }
     map_free(names);
@@ -235,7 +251,7 @@ static bool read_keys(const struct manifest_reader *r, const struct manifest_pla
     for (size_t i = 0; ok && list && i < list->n; i++) {
         struct manifest_place at;
         ok = manifest_enter(r, top, "keys", list, i, &at) && read_key(r, &at, &m->keys[i]) &&
-             claim_name(r, names, &at, m->keys[i].name, &m->keys[i]) &&
+             manifest_claim_name(r, names, &at, m->keys[i].name, &m->keys[i]) &&
              claim_secret(r, secrets, &at, &m->keys[i]);
         m->n_keys++;
     }
@@ -247,8 +263,8 @@ static bool read_keys(const struct manifest_reader *r, const struct manifest_pla
 bool manifest_parse(const struct yaml_node *root, struct arena *a, struct manifest *ret,
                     struct error *err)
 {
-    static const char *const fields[] = {"version", "providers", "models",
-                                         "keys",    "settings",  NULL};
+    static const char *const fields[] = {"version", "providers", "models",   "keys",
+                                         "configs", "prompts",   "settings", NULL};
     struct manifest_reader r = {.arena = a, .err = err};
     struct manifest_place top = {.map = root};
     struct manifest m = {.settings = yaml_get(root, "settings")};
@@ -269,7 +285,8 @@ bool manifest_parse(const struct yaml_node *root, struct arena *a, struct manife
         return manifest_fail(&r, m.settings, "", "settings", "settings must be a map");
     }
     r.providers = map_new();
-    bool ok = read_providers(&r, &top, &m) && read_models(&r, &top, &m) && read_keys(&r, &top, &m);
+    bool ok = read_providers(&r, &top, &m) && read_models(&r, &top, &m) &&
+              read_keys(&r, &top, &m) && manifest_read_documents(&r, &top, &m);
     map_free(r.providers);
     if (ok) {
         *ret = m;

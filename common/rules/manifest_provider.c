@@ -2,8 +2,11 @@
  * common/rules/provider.h). */
 #include "common/rules/manifest_read.h"
 
+#include <stdio.h>
+
 #include "common/base/buffer.h"
 #include "common/json.h"
+#include "common/rules/health_check.h"
 #include "common/rules/provider.h"
 #include "common/rules/secret_ref.h"
 #include "common/yaml.h"
@@ -12,8 +15,10 @@
 #define TIMEOUT_MAX_MS 86400000u
 #define SETTINGS_MAX_BYTES (256u << 10)
 #define FIELDS_MAX 64
+#define KEYS_MAX PROVIDER_KEYS_MAX
 
-static const char *const common_fields[] = {"name", "kind", "base_url", "api_key", "timeout_ms"};
+static const char *const common_fields[] = {"name",     "kind",       "base_url",    "api_key",
+                                            "api_keys", "timeout_ms", "health_check"};
 #define N_COMMON (sizeof(common_fields) / sizeof(common_fields[0]))
 
 static bool check_base_url(const struct manifest_reader *r, const struct manifest_place *p,
@@ -225,6 +230,86 @@ static bool check_complete(const struct manifest_reader *r, const struct manifes
     return true;
 }
 
+static bool take_keys(const struct manifest_reader *r, const struct manifest_place *p,
+                      struct manifest_provider *ret)
+{
+    const struct yaml_node *list;
+    if (!manifest_take_list(r, p, "api_keys", sizeof(*ret->api_keys), &list, &ret->api_keys)) {
+        return false;
+    }
+    if (list && (list->n == 0 || list->n > KEYS_MAX)) {
+        return manifest_fail(r, list, p->path, "api_keys", "api_keys must hold 1 to %d keys",
+                             KEYS_MAX);
+    }
+    for (size_t i = 0; list && i < list->n; i++) {
+        const struct yaml_node *n = list->items[i];
+        struct error why = ERROR_INIT;
+        char at[32];
+        (void)snprintf(at, sizeof(at), "api_keys[%zu]", i);
+        if (n->kind != YAML_SCALAR || yaml_is_null(n) || n->text.len == 0) {
+            return manifest_fail(r, n, p->path, at, "%s must be a text that is not empty", at);
+        }
+        if (!secret_ref_resolve(n->text, r->arena, &ret->api_keys[i], &why)) {
+            return manifest_fail(r, n, p->path, at, "%s: %s", at, error_text(&why));
+        }
+        ret->n_api_keys++;
+    }
+    return true;
+}
+
+static void put_keys(struct json_writer *w, const struct manifest_provider *provider)
+{
+    if (provider->n_api_keys) {
+        json_name(w, "api_keys");
+        json_array_begin(w);
+        for (size_t i = 0; i < provider->n_api_keys; i++) {
+            json_put_str(w, provider->api_keys[i]);
+        }
+        json_array_end(w);
+    }
+}
+
+/* How a data plane asks by itself whether the provider is well: goes with the settings. `true` is
+ * all the defaults. */
+static bool put_health_check(const struct manifest_reader *r, const struct manifest_place *p,
+                             struct json_writer *w)
+{
+    const struct yaml_node *n = yaml_get(p->map, "health_check");
+    struct health_check ignored;
+    struct error why = ERROR_INIT;
+    struct json_writer inner;
+    struct buffer b;
+    bool on = false;
+    if (!n || (yaml_bool(n, &on) && !on)) {
+        return true;
+    }
+    if (!on && n->kind != YAML_MAP) {
+        return fail_setting(r, p, "health_check", "a map, true or false");
+    }
+    buffer_init(&b, SETTINGS_MAX_BYTES);
+    json_writer_init(&inner, &b);
+    if (on) {
+        json_object_begin(&inner);
+        json_object_end(&inner);
+    } else {
+        manifest_put_json(n, &inner);
+    }
+    bool ok = !b.failed && health_check_read(buffer_str(&b), true, &ignored, &why);
+    if (ok) {
+        json_name(w, "health_check");
+        json_put_raw(w, buffer_str(&b));
+    } else {
+        const struct yaml_node *at = n->kind == YAML_MAP ? yaml_get(n, why.param) : NULL;
+        char field[80];
+        (void)snprintf(field, sizeof(field), "health_check%s%s", at ? "." : "",
+                       at ? why.param : "");
+        (void)manifest_fail(r, at ? at : n, p->path, field, "%s",
+                            b.failed ? "health_check nests too deep" : error_text(&why));
+    }
+    buffer_release(&b);
+    return ok;
+}
+
 static bool read_settings(const struct manifest_reader *r, const struct manifest_place *p,
                           const struct provider_row *row, struct manifest_provider *ret)
 {
@@ -241,13 +326,15 @@ static bool read_settings(const struct manifest_reader *r, const struct manifest
     if (ret->api_key.ptr) {
         json_field_str(&ws, "api_key", ret->api_key);
     }
+    put_keys(&ws, ret);
     bool ok = t && put_settings(r, p, t, &wo, &ws, &n_secrets) && check_custom(r, p, t) &&
-              check_complete(r, p, row, ret->base_url, t);
+              check_complete(r, p, row, ret->base_url, t) && put_health_check(r, p, &wo);
     json_object_end(&wo);
     json_object_end(&ws);
     if (ok) {
         ret->settings_json = arena_str(r->arena, buffer_str(&open));
-        ret->credential = n_secrets ? arena_str(r->arena, buffer_str(&secret)) : ret->api_key;
+        ret->credential =
+            n_secrets || ret->n_api_keys ? arena_str(r->arena, buffer_str(&secret)) : ret->api_key;
         ok = (!open.failed && !secret.failed && ret->settings_json.ptr) || manifest_fail_memory(r);
     }
     if (secret.len) {
@@ -276,7 +363,7 @@ bool manifest_read_provider(const struct manifest_reader *r, const struct manife
     }
     ret->kind = str_of(row->name);
     if (!manifest_take_secret(r, p, "base_url", &ret->base_url) || /* may be a reference too */
-        !manifest_take_secret(r, p, "api_key", &ret->api_key) ||
+        !manifest_take_secret(r, p, "api_key", &ret->api_key) || !take_keys(r, p, ret) ||
         !manifest_take_number(r, p, "timeout_ms", TIMEOUT_MAX_MS, &ret->timeout_ms)) {
         return false;
     }

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/map.h"
 #include "common/rules/model_name.h"
+#include "common/rules/route_config.h"
 #include "common/rules/secret_ref.h"
 #include "common/yaml.h"
 
@@ -214,4 +216,63 @@ bool manifest_enter(const struct manifest_reader *r, const struct manifest_place
         return manifest_fail(r, ret->map, ret->path, "", "%s must be a map", ret->path);
     }
     return true;
+}
+
+bool manifest_take_bool(const struct manifest_reader *r, const struct manifest_place *p,
+                        const char *field, bool *ret)
+{
+    const struct yaml_node *n = yaml_get(p->map, field);
+    return !n || yaml_bool(n, ret) ||
+           manifest_fail(r, n, p->path, field, "%s must be true or false", field);
+}
+
+bool manifest_claim_name(const struct manifest_reader *r, struct map *names,
+                         const struct manifest_place *p, struct str name, void *owner)
+{
+    if (map_put(names, name, owner)) {
+        return manifest_fail(r, yaml_get(p->map, "name"), p->path, "name",
+                             "name \"%.*s\" is used twice", manifest_shown(name), name.ptr);
+    }
+    return true;
+}
+
+bool manifest_take_config(const struct manifest_reader *r, const struct manifest_place *p,
+                          struct str *ret)
+{
+    struct route_ref ref;
+    struct str text = STR_NONE;
+    if (!manifest_take_text(r, p, "config", false, &text)) {
+        return false;
+    }
+    if (text.ptr && !route_ref_parse(text, &ref)) {
+        return manifest_fail(r, yaml_get(p->map, "config"), p->path, "config",
+                             "config must be NAME, NAME@VERSION or NAME@LABEL");
+    }
+    if (text.ptr) {
+        *ret = text;
+    }
+    return true;
+}
+
+const struct yaml_node *manifest_find(const struct yaml_node *root, const char *path)
+{
+    const struct yaml_node *n = root, *found = NULL;
+    while (n && *path) {
+        if (*path == '[') {
+            struct str inside = STR_NONE, rest = STR_NONE;
+            uint64_t i = 0;
+            bool ok = str_cut(str_of(path + 1), ']', &inside, &rest) && str_to_u64(inside, &i);
+            n = ok && n->kind == YAML_SEQ && i < n->n ? n->items[i] : NULL;
+            path = ok ? rest.ptr : "";
+        } else {
+            char name[64];
+            path += *path == '.';
+            size_t len = strcspn(path, ".[");
+            (void)snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : 0), path);
+            n = n->kind == YAML_MAP ? yaml_get(n, name) : NULL;
+            path += len;
+        }
+        found = n ? n : found;
+    }
+    return found;
 }

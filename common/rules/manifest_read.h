@@ -49,6 +49,20 @@ bool manifest_enter(const struct manifest_reader *r, const struct manifest_place
                     const char *field, const struct yaml_node *list, size_t i,
                     struct manifest_place *ret);
 
+/* true or false; absent: leaves *ret alone. */
+bool manifest_take_bool(const struct manifest_reader *r, const struct manifest_place *p,
+                        const char *field, bool *ret);
+/* Claims a name in `names` for `owner`; a second one is refused. */
+bool manifest_claim_name(const struct manifest_reader *r, struct map *names,
+                         const struct manifest_place *p, struct str name, void *owner);
+/* A reference to a routing config (route_config.h); that it exists is not looked at. */
+bool manifest_take_config(const struct manifest_reader *r, const struct manifest_place *p,
+                          struct str *ret);
+
+/* manifest_document.c: the lists `configs` and `prompts` */
+bool manifest_read_documents(const struct manifest_reader *r, const struct manifest_place *top,
+                             struct manifest *m);
+
 /* manifest_provider.c */
 bool manifest_read_provider(const struct manifest_reader *r, const struct manifest_place *p,
                             struct manifest_provider *ret);

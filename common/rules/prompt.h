@@ -2,15 +2,19 @@
  * body of a chat completion. Pure; the control plane checks documents with it, the data plane
  * expands.
  *
- *   {"messages": [{"role": "system", "content": "You are {{tone}}."}, …]   or one text, a template
- * of the JSON array "model": "alias or provider/model", "parameters": {"temperature": 0.2, …},
- * "tools": […], "tool_choice": …, "response_format": …, "variables": {"tone": {"default": "kind",
- * "required": true, "description": "…"}}, "config": "NAME[@…]", "metadata": {…}}
+ *   {"messages": [{"role": "system", "content": "You are {{tone}}."}, "{{history}}", …],
+ *    "model": "alias or provider/model", "parameters": {"temperature": 0.2, …},
+ *    "tools": […], "tool_choice": …, "response_format": …, "config": "NAME[@…]",
+ *    "variables": {"tone": {"default": "kind", "required": true, "description": "…"}},
+ *    "metadata": {…}}
  *
- * Strings anywhere in messages, tools and response_format are mustache templates; a message whose
- * content is exactly one interpolation of a list or object gets that value itself. Where `messages`
- * is a text, it is rendered with JSON escaping and read afterwards, so sections may stand around
- * messages. */
+ * Strings anywhere in messages, tools, tool_choice and response_format are mustache templates; a
+ * message's content that is exactly one interpolation of a list or an object gets that value
+ * itself, and so does any string of the other three. A string in the place of a message (or of a
+ * tool) is exactly one interpolation: of a message, or of a list of them, which then stands there
+ * item by item. `messages` may be one text instead, a template of the JSON array: it is rendered
+ * with JSON escaping and read afterwards, so sections may stand around messages, and a list within
+ * the list is taken as its items. docs/prompts.md. */
 #ifndef COMMON_RULES_PROMPT_H
 #define COMMON_RULES_PROMPT_H
 
@@ -38,10 +42,12 @@ void prompt_each_variable(const struct prompt *p,
                                      struct str default_json),
                           void *arg);
 
-/* The body of a chat completion: the template's members, then `overrides` (an object: what the
- * caller's body has besides `variables`; its members replace the template's), rendered with
- * `variables` (an object; raw NULL: none). False: ERR_INVALID_FIELD with param "variables.NAME" for
- * a required one that is missing, or what mustache says. */
+/* The body of a chat completion: the template's members, then `overrides` (an object: the caller's
+ * body; its members replace the template's; `variables`, `promptID` and `prompt_id` are left out),
+ * rendered with `variables` (an object; raw NULL or null: none; a member that is null counts as not
+ * given). A partial that cannot be found is an error with param "partials.NAME". False:
+ * ERR_INVALID_FIELD with param "variables.NAME" for a required one that is missing, or what
+ * mustache says. */
 struct prompt_input {
     struct json_value variables, overrides; /* raw.ptr NULL: none */
     mustache_partial_fn partial;

@@ -183,5 +183,7 @@ const struct provider_endpoint *provider_endpoint_at(const struct provider_row *
                                                      struct str path, bool *ret_stream,
                                                      struct str *ret_model);
 
-/* Credential texts: a plain API key, or a JSON object of named secrets (starts with '{'). */
+/* Credential texts: a plain API key, or a JSON object of named secrets (starts with '{'). Several
+ * API keys of one provider are the list "api_keys" in it (beside "api_key", which comes first). */
+#define PROVIDER_KEYS_MAX 100
 #endif

@@ -109,7 +109,9 @@ enum route_op {
 
 /* A literal of a condition: its text (strings decoded; numbers and booleans as written), and its
  * number where it reads as one by JavaScript's parseFloat (leading blanks and sign, digits,
- * exponent; what follows is ignored), as Portkey compares. Scale 10^6, saturating. */
+ * exponent; what follows is ignored), as Portkey compares. Scale 10^6, saturating. Literals of $eq,
+ * $ne, $in, $nin, $contains are numbers only when the whole text is one within that range: "1-gold"
+ * is not 1, and two ids of twenty digits are not the same. */
 struct route_literal {
     enum json_type type;
     struct str text;
@@ -200,7 +202,8 @@ struct route_settings {
     struct route_cache cache;
     struct route_breaker breaker;
     uint64_t request_timeout_ms;  /* to the first byte of the answer; 0: the provider's */
-    struct str override_json;     /* merged object; NULL ptr: none */
+    struct str override_json;     /* merged object without `model`, which is in the node; NULL ptr:
+                                     none */
     struct str default_json;      /* put in where the body has no such member */
     const struct str *drop_paths; /* "logit_bias", "messages[*].name" */
     size_t n_drop_paths;
@@ -257,8 +260,16 @@ struct route_node {
     struct str provider; /* without '@'; NULL ptr: the model's name alone says whom */
     struct str model; /* from `model` or override_params.model; NULL ptr: as the client named it */
     enum provider_api endpoint; /* API_NONE: the provider's own choice */
-    struct str credential; /* api_key in the document: instead of the stored one; NULL ptr: none.
-                              Never logged */
+    struct str credential; /* api_key in the document: instead of the stored one; where it has more
+                              secrets (aws_secret_access_key …) a JSON object of them by the names
+                              of provider.h, with those that go with them (aws_access_key_id,
+                              client_id, tenant_id). NULL ptr: none. Never logged */
+    struct str
+        settings_json;          /* object of further settings of the provider, by the names of
+                                   provider.h (region, project, location, api_version, account_id,
+                                   organization, headers), and "base_url" (azure_resource_name: its own
+                                   host at Azure): they replace the provider object's. NULL ptr: none
+                                 */
     const uint8_t *provider_id; /* 16 bytes: trees made from a model alias; NULL: by `provider` */
     bool must_exist; /* `provider` was written "@name" or as virtual_key: a provider object of that
                         name, never a kind */

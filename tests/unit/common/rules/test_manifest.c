@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "common/json.h"
 #include "common/rules/manifest.h"
 #include "common/yaml.h"
 
@@ -110,6 +111,144 @@ static void settings_and_secrets_go_apart(void **state)
     assert_true(str_eqz(m.models[0].targets[0].endpoint, "invoke"));
 }
 
+static void routing_fields_and_documents_are_read(void **state)
+{
+    (void)state;
+    assert_true(parse(
+        "version: 1\n"
+        "providers:\n"
+        "- {name: p, kind: openai, api_key: k0, api_keys: ['env:WEIRTEST_SECRET', k2],\n"
+        "   health_check: {interval_ms: 5000, failures: 3}}\n"
+        "- {name: q, kind: openai, health_check: true}\n"
+        "models:\n"
+        "- {name: m, config: 'r@production'}\n"
+        "- {name: n, config: r, targets: [{provider: p, model: x}]}\n"
+        "keys:\n"
+        "- {name: k, config: r, config_locked: true, tags: [a, 'b c']}\n"
+        "configs:\n"
+        "- name: r\n"
+        "  description: about it\n"
+        "  labels: [production, v-2_x]\n"
+        "  document:\n"
+        "    strategy: {mode: weighted}\n"
+        "    targets:\n"
+        "    - {provider: '@p', weight: 0.7, override_params: {seed: '7', user: ~, n: 0x10}}\n"
+        "    - {provider: '@q', api_key: 'env:WEIRTEST_SECRET', request_timeout: 50}\n"
+        "prompts:\n"
+        "- {name: h, document: {messages: [{role: user, content: 'Hi {{name}}'}]}}\n"
+        "- {name: s, partial: true, document: 'bye {{name}}'}\n"));
+    assert_true(str_eqz(m.providers[0].credential,
+                        "{\"api_key\":\"k0\",\"api_keys\":[\"sk-upstream\",\"k2\"]}"));
+    assert_int_equal(m.providers[0].n_api_keys, 2);
+    assert_true(str_eqz(m.providers[0].settings_json,
+                        "{\"health_check\":{\"interval_ms\":5000,\"failures\":3}}"));
+    assert_true(str_eqz(m.providers[1].settings_json, "{\"health_check\":{}}"));
+    assert_null(m.providers[1].credential.ptr);
+    assert_true(str_eqz(m.models[0].config, "r@production") && m.models[0].n_targets == 0);
+    assert_int_equal(m.models[1].n_targets, 1);
+    assert_true(str_eqz(m.keys[0].config, "r") && m.keys[0].config_locked);
+    assert_int_equal(m.keys[0].n_tags, 2);
+    assert_true(str_eqz(m.keys[0].tags[1], "b c"));
+    assert_int_equal(m.n_configs, 1);
+    assert_true(str_eqz(m.configs[0].description, "about it"));
+    assert_int_equal(m.configs[0].n_labels, 2);
+    assert_true(str_eqz(
+        m.configs[0].json,
+        "{\"strategy\":{\"mode\":\"weighted\"},\"targets\":["
+        "{\"provider\":\"@p\",\"weight\":0.7,\"override_params\":{\"seed\":\"7\",\"user\":null,"
+        "\"n\":16}},"
+        "{\"provider\":\"@q\",\"api_key\":\"sk-upstream\",\"request_timeout\":50}]}"));
+    assert_int_equal(m.n_prompts, 2);
+    assert_false(m.prompts[0].partial);
+    assert_true(m.prompts[1].partial && str_eqz(m.prompts[1].json, "\"bye {{name}}\""));
+}
+
+/* YAML's core schema: what JSON has, with its own spelling; everything else stays a text. */
+static void yaml_values_become_json_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml, *json;
+    } cases[] = {
+        {"1", "1"},
+        {"-1.50", "-1.50"},
+        {"1e3", "1e3"},
+        {"+5", "5"},
+        {"007", "7"},
+        {"-007.5", "-7.5"},
+        {".5", "0.5"},
+        {"-.5", "-0.5"},
+        {"1.", "1"},
+        {"1.e2", "1e2"},
+        {"0x1F", "31"},
+        {"0o17", "15"},
+        {"0o8", "\"0o8\""},
+        {"0x", "\"0x\""},
+        {"true", "true"},
+        {"'true'", "\"true\""},
+        {"'1'", "\"1\""},
+        {"~", "null"},
+        {"null", "null"},
+        {"''", "\"\""},
+        {"no", "\"no\""},
+        {"1.2.3", "\"1.2.3\""},
+        {".", "\".\""},
+        {"-x", "\"-x\""},
+        {".inf", "\".inf\""},
+        {"1 2", "\"1 2\""},
+        {"12:30", "\"12:30\""},
+        {"1e", "\"1e\""},
+        {"[]", "[]"},
+        {"{}", "{}"},
+        {"[1, {a: b}]", "[1,{\"a\":\"b\"}]"},
+        {"\"a\\n\\u00e9\"", "\"a\\n\xc3\xa9\""},
+        {"123456789012345678901234567890", "123456789012345678901234567890"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct str text = arena_printf(a, "v: %s", cases[i].yaml);
+        struct yaml_node *root;
+        struct json_writer w;
+        struct buffer b;
+        assert_true(yaml_parse(text, 0, a, &root, &err));
+        buffer_init(&b, 4096);
+        json_writer_init(&w, &b);
+        manifest_put_json(yaml_get(root, "v"), &w);
+        assert_false(b.failed);
+        buffer_append(&b, "", 1);
+        assert_string_equal(b.ptr, cases[i].json);
+        buffer_release(&b);
+    }
+}
+
+static void a_document_s_mistake_is_found_in_the_file(void **state)
+{
+    (void)state;
+    assert_false(parse("version: 1\n"
+                       "configs:\n"
+                       "- name: r\n"
+                       "  document:\n"
+                       "    strategy: {mode: fallback}\n"
+                       "    targets:\n"
+                       "    - provider: openai\n"
+                       "      retry:\n"
+                       "        attempts: 11\n"));
+    assert_int_equal(err.line, 9);
+    assert_int_equal(err.column, 19);
+    assert_string_equal(err.param, "configs[0].document.targets[0].retry.attempts");
+    assert_false(parse("version: 1\nconfigs: [{name: r, document: {stratgy: {mode: single}, "
+                       "provider: openai}}]\n"));
+    assert_int_equal(err.line, 2);
+    assert_non_null(strstr(err.text, "strategy"));
+    assert_false(parse("version: 1\nconfigs:\n- name: r\n  document: {provider: openai,\n"
+                       "    api_key: 'env:WEIRTEST_UNSET'}\n"));
+    assert_int_equal(err.line, 5);
+    assert_non_null(strstr(err.text, "WEIRTEST_UNSET"));
+    assert_false(parse("version: 1\nprompts:\n- name: h\n  document:\n    messages:\n"
+                       "    - {role: user, content: '{{#open}}'}\n"));
+    assert_true(err.line >= 4 && err.line <= 6);
+    assert_true(strncmp(err.param, "prompts[0].document", 19) == 0);
+}
+
 static void the_least_manifest(void **state)
 {
     (void)state;
@@ -203,6 +342,35 @@ static void mistakes_are_named_with_their_place(void **state)
          "keys[0].expires_at", 3, 30},
         {P "keys: [{name: k, secret: s1}, {name: l, secret: s1}]",
          "secret is the same as that of key \"k\"", "keys[1].secret", 3, 49},
+        {P "models: [{name: m, config: ''}]", "config must be a text that is not empty",
+         "models[0].config", 3, 28},
+        {P "keys: [{name: k, config: 'a@@b'}]", "config must be NAME, NAME@VERSION or NAME@LABEL",
+         "keys[0].config", 3, 26},
+        {P "keys: [{name: k, config_locked: true}]", "config_locked needs a config",
+         "keys[0].config_locked", 3, 33},
+        {P "keys: [{name: k, tags: [[]]}]", "tags[0] must be a text of 1 to 100 bytes",
+         "keys[0].tags[0]", 3, 25},
+        {P "configs: [{name: r}]", "missing field \"document\"", "configs[0].document", 3, 11},
+        {P "configs: [{name: r, document: [1]}]", "document must be a map", "configs[0].document",
+         3, 31},
+        {P "configs: [{name: r, partial: true, document: {}}]", "unknown field \"partial\"",
+         "configs[0].partial", 3, 21},
+        {P "configs: [{name: r, labels: [Latest], document: {}}]",
+         "labels[0] must be lower-case letters, digits, '-' and '_', beginning with a letter, and "
+         "not \"latest\"",
+         "configs[0].labels[0]", 3, 30},
+        {P "prompts: [{name: r, labels: [a, a], document: {}}]", "label \"a\" is used twice",
+         "prompts[0].labels[1]", 3, 33},
+        {"version: 1\nproviders: [{name: p, kind: openai, api_keys: []}]",
+         "api_keys must hold 1 to 100 keys", "providers[0].api_keys", 2, 47},
+        {"version: 1\nproviders: [{name: p, kind: openai, api_keys: ['env:WEIRTEST_UNSET']}]",
+         "api_keys[0]: environment variable \"WEIRTEST_UNSET\" is not set",
+         "providers[0].api_keys[0]", 2, 48},
+        {"version: 1\nproviders: [{name: p, kind: openai, health_check: {interval_ms: 5}}]",
+         "interval_ms must be a number from 1000 to 86400000",
+         "providers[0].health_check.interval_ms", 2, 65},
+        {"version: 1\nproviders: [{name: p, kind: openai, health_check: often}]",
+         "health_check must be a map, true or false", "providers[0].health_check", 2, 51},
         {P "settings: [x]", "settings must be a map", "settings", 3, 11},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -257,6 +425,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_field),
         cmocka_unit_test(settings_and_secrets_go_apart),
+        cmocka_unit_test(routing_fields_and_documents_are_read),
+        cmocka_unit_test(yaml_values_become_json_values),
+        cmocka_unit_test(a_document_s_mistake_is_found_in_the_file),
         cmocka_unit_test(the_least_manifest),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(names_keep_to_their_alphabet),
