@@ -24,18 +24,25 @@ struct redis_address {
  * refused with a reason. *ret is untouched on failure. */
 bool redis_address_parse(struct str url, struct redis_address *ret, struct error *err);
 
-/* address must outlive it. Connects at first use. */
+/* address must outlive it. Connects at first use. A connection on which nothing moves while a call
+ * waits out its timeout is dropped. SIGPIPE must be ignored in the process. */
 struct redis *redis_new(struct loop *l, const struct redis_address *a, unsigned timeout_ms);
-void redis_free(struct redis *r); /* accepts NULL; calls under way end without callback */
+/* Accepts NULL; calls under way end without callback. Not from inside a callback. */
+void redis_free(struct redis *r);
 bool redis_up(const struct redis *r);
+/* Why it is not up, or why the server refused the last value: "" while there is nothing to tell. */
+const char *redis_trouble(const struct redis *r);
 
 /* found: value is valid during the call only. From the loop, never from inside redis_get. NULL when
  * it is known to be down (then fn is not called). */
 struct redis_call *redis_get(struct redis *r, struct str key,
                              void (*fn)(void *arg, bool found, struct str value), void *arg);
 void redis_cancel(struct redis_call *c); /* before fn has run */
-/* Fire and forget; copies. */
+/* Fire and forget; copies. Dropped while it is not up, and where the server is so slow that 16 MiB
+ * wait for it already. */
 void redis_set(struct redis *r, struct str key, struct str value, uint64_t ttl_ms);
 void redis_delete(struct redis *r, struct str key);
+/* Every key that begins so, by SCAN: in pieces, and only of what was there when it began. */
+void redis_delete_all(struct redis *r, struct str prefix);
 
 #endif

@@ -33,16 +33,18 @@ struct cache_entry {
     uint64_t stored_ms, expires_ms; /* wall clock */
 };
 
-/* max_bytes: of everything that the store maps (at least 1 MiB). NULL: the memory cannot be mapped.
- */
+/* max_bytes: of everything that the store maps (at least 1 MiB): blocks and what finds them, some 6
+ * % of it. NULL: the memory cannot be mapped. */
 struct cache_store *cache_store_new(size_t max_bytes);
 void cache_store_free(struct cache_store *s); /* accepts NULL; nobody waits any more */
 
-/* Copies a live entry's head and body, behind each other, into `out` (with its ceiling), *ret into
- * it. False: none. */
+/* Appends a live entry's head and body, behind each other, to `out` (with its ceiling); *ret points
+ * into it. False: none, or it passes out's ceiling. */
 bool cache_get(struct cache_store *s, const struct cache_key *k, uint64_t wall_ms,
                struct buffer *out, struct cache_entry *ret);
-/* Copies. False: too large, or its ttl is over. An entry of that key is replaced. */
+/* Copies. False: too large (CACHE_ENTRY_MAX, or a quarter of a shard), its ttl is over, or room for
+ * it could only be made at the cost of tenants that use less than it would. An entry of that key is
+ * replaced, and gone even where this one is refused. expires_ms is cut to CACHE_TTL_MAX_S. */
 bool cache_put(struct cache_store *s, const struct cache_key *k, const struct cache_entry *e,
                uint64_t wall_ms);
 bool cache_delete(struct cache_store *s, const struct cache_key *k);
@@ -50,39 +52,44 @@ bool cache_delete(struct cache_store *s, const struct cache_key *k);
 size_t cache_purge(struct cache_store *s, const struct uuid *tenant);
 
 struct cache_counts {
-    uint64_t entries, bytes, max_bytes, hits, misses, stored, evicted, expired, coalesced;
+    uint64_t entries, bytes, max_bytes, hits, misses, stored, evicted, expired;
+    uint64_t coalesced; /* waiters whose leader stored its answer */
+    uint64_t in_flight; /* leaders now */
 };
 void cache_counts(struct cache_store *s, struct cache_counts *ret);
 
 /* ---- equal calls in flight ---- */
 
 /* One who waits for another's answer: embedded in the waiter's own memory, which stays until `fn`
- * has run or cache_leave said that it will not. */
+ * has run or cache_leave has returned. Zero it before its first use. */
 struct cache_waiter {
-    struct cache_waiter *next, **link;
     struct loop *loop;
     /* On the waiter's loop, once: the leader has stored its answer (look it up again), or has given
      * up. */
     void (*fn)(void *arg, bool stored);
     void *arg;
-    /* private */
-    void *flight;
-    int state;
-    bool stored;
+    void *flight; /* private */
 };
 
 enum cache_role {
     CACHE_LEADS = 0, /* nobody calls this yet: cache_flight_end is owed */
     CACHE_FOLLOWS    /* w waits; it will be told */
 };
-/* w: loop, fn and arg filled. */
+/* w: loop, fn and arg filled; on that loop. Who leads should look the key up once more before it
+ * calls: another leader may have stored and ended between the look-up that missed and the join. */
 enum cache_role cache_join(struct cache_store *s, const struct cache_key *k,
                            struct cache_waiter *w);
 /* The waiter does not want it any more (client gone, deadline). After the return fn is never
- * called: true when that was prevented, and also when it had been posted and was taken back; the
- * call is made on the waiter's loop. */
+ * called, also when that had been posted already. On the waiter's loop, and before that loop is
+ * freed; harmless for one that does not wait. */
 void cache_leave(struct cache_store *s, struct cache_waiter *w);
-/* The leader has ended: stored: its answer is in the store. Wakes all who wait. */
+/* The leader has ended; any thread. stored: its answer is in the store (cache_put comes before).
+ * Wakes all who wait. One whose loop has no room for the call is told as soon as there is some and
+ * anybody joins, leaves or ends; so that nothing rests on that, a waiter has a deadline of its own
+ * and leaves when it is over.
+ *
+ * Who is told "not stored" should call by itself and not join again: else a hundred equal calls
+ * whose answers cannot be kept would run one after the other. */
 void cache_flight_end(struct cache_store *s, const struct cache_key *k, bool stored);
 
 #endif
