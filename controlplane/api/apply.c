@@ -1,10 +1,14 @@
 /* The declarative document: POST /apply makes the database say what it says, by name, in one
  * transaction.
  *
- * {"version":1, "organization"?, "workspace"?, "providers":[], "models":[], "keys":[], "prune"?,
- * "dry_run"?}
+ * {"version":1, "organization"?, "workspace"?, "providers":[], "configs":[], "prompts":[],
+ * "models":[], "keys":[], "prune"?, "dry_run"?}
  *
- * Without `workspace`, providers and models are the organization's, and keys stand in its only
+ * A config's or prompt's document is published; one that differs from what is in force and from the
+ * newest becomes a new version. Its labels are those that this version has; labels of other
+ * versions stay where they are, unless named.
+ *
+ * Without `workspace`, all but keys are the organization's, and keys stand in its only
  * workspace. What is made or taken over is owned by the file from then on. An absent section is
  * left alone; `prune` deletes what a file owns and the sections given do not name. Absent fields
  * mean their defaults, absent secrets "as it is". */
@@ -232,9 +236,9 @@ static void show_report(struct apply *ap)
 
 static bool read_head(struct apply *ap, struct error *err)
 {
-    static const char *const names[] = {"version",   "organization", "workspace",
-                                        "providers", "models",       "keys",
-                                        "prune",     "dry_run",      NULL};
+    static const char *const names[] = {"version", "organization", "workspace", "providers",
+                                        "configs", "prompts",      "models",    "keys",
+                                        "prune",   "dry_run",      NULL};
     const struct body_value *body = &ap->call->body, *version = body_get(body, "version"),
                             *prune = body_get(body, "prune"), *dry_run = body_get(body, "dry_run");
     int64_t n;
@@ -261,7 +265,7 @@ bool apply_call(struct call *c, struct error *err)
             return false;
         }
     }
-    /* users before what they use: models before providers */
+    /* users before what they use: keys and models before configs and providers */
     for (unsigned s = MANIFEST_SECTIONS; s-- > 0;) {
         if (!prune_section(&ap, s, err)) {
             return false;

@@ -23,7 +23,8 @@ static const char *object_prefix(struct str kind)
         {"key", "key"},          {"provider", "prov"},
         {"model", "mdl"},        {"data_plane_group", "grp"},
         {"data_plane", "dp"},    {"admin_token", "tok"},
-        {"session", "ses"},
+        {"session", "ses"},      {"config", "cfg"},
+        {"prompt", "prm"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         if (str_eqz(kind, pairs[i][0])) {

@@ -2,6 +2,7 @@
  * nothing. */
 #include "controlplane/api/manifest_sections.h"
 
+#include "controlplane/api/documents.h"
 #include "controlplane/api/provider_settings.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/http/reply.h"
@@ -11,17 +12,21 @@
 #include "controlplane/store/virtual_keys.h"
 #include "controlplane/store/workspaces.h"
 
-static void put_texts(struct json_writer *w, const char *name, const struct object_value *v)
+static void put_list(struct json_writer *w, const char *name, const struct object_value *v)
 {
-    if (v->n == 1 && str_eqz(v->list[0], "*")) {
-        return; /* the default */
-    }
     json_name(w, name);
     json_array_begin(w);
     for (size_t i = 0; i < v->n; i++) {
         json_put_str(w, v->list[i]);
     }
     json_array_end(w);
+}
+
+static void put_texts(struct json_writer *w, const char *name, const struct object_value *v)
+{
+    if (!(v->n == 1 && str_eqz(v->list[0], "*"))) { /* the default */
+        put_list(w, name, v);
+    }
 }
 
 static void put_object(struct json_writer *w, const char *name, const struct object_value *v)
@@ -63,12 +68,24 @@ static void put_key(struct json_writer *w, const struct object *k)
         reply_put_time(w, "expires_at", (uint64_t)k->v[KEY_EXPIRES_AT].integer);
     }
     put_object(w, "metadata", &k->v[KEY_METADATA]);
+    if (object_is_set(&k->v[KEY_CONFIG])) {
+        json_field_str(w, "config", k->v[KEY_CONFIG].text);
+    }
+    if (k->v[KEY_CONFIG_LOCKED].integer) {
+        json_field_bool(w, "config_locked", true);
+    }
+    if (k->v[KEY_TAGS].n > 0) {
+        put_list(w, "tags", &k->v[KEY_TAGS]);
+    }
 }
 
 static void put_model(struct json_writer *w, const struct object *m,
                       const struct model_target *targets, size_t n)
 {
     json_field_str(w, "name", m->v[MODEL_NAME].text);
+    if (object_is_set(&m->v[MODEL_CONFIG])) {
+        json_field_str(w, "config", m->v[MODEL_CONFIG].text);
+    }
     json_name(w, "targets");
     json_array_begin(w);
     for (size_t i = 0; i < n; i++) {
@@ -87,6 +104,38 @@ static void put_model(struct json_writer *w, const struct object *m,
     }
     json_array_end(w);
     put_object(w, "settings", &m->v[MODEL_SETTINGS]);
+}
+
+/* What is published, for that is what applying publishes; one that was never published is left
+ * out. */
+static bool put_document(struct call *c, const struct object_table *table, const struct object *d,
+                         struct error *err)
+{
+    struct document_version v;
+    uint64_t number = (uint64_t)d->v[DOCUMENT_PUBLISHED].integer;
+    struct json_writer *w = &c->json;
+    if (number == 0) {
+        return true;
+    }
+    if (!document_get(c->tx, table, &d->v[DOCUMENT_ID].uuid, number, c->arena, &v, err)) {
+        return false;
+    }
+    json_object_begin(w);
+    json_field_str(w, "name", d->v[DOCUMENT_NAME].text);
+    if (d->v[DOCUMENT_DESCRIPTION].text.len > 0) {
+        json_field_str(w, "description", d->v[DOCUMENT_DESCRIPTION].text);
+    }
+    if (table == &prompts_table && d->v[PROMPT_PARTIAL].integer) {
+        json_field_bool(w, "partial", true);
+    }
+    json_name(w, "document");
+    json_put_raw(w, v.document);
+    if (document_has_label(d->v[DOCUMENT_LABELS].text, number, c->arena)) {
+        json_name(w, "labels");
+        document_put_labels(w, d->v[DOCUMENT_LABELS].text, number, c->arena);
+    }
+    json_object_end(w);
+    return true;
 }
 
 static bool put_section(struct call *c, const struct manifest_scope *scope, unsigned section,
@@ -110,6 +159,12 @@ static bool put_section(struct call *c, const struct manifest_scope *scope, unsi
     json_name(&c->json, s->name);
     json_array_begin(&c->json);
     for (size_t i = 0; i < n; i++) {
+        if (section == MANIFEST_CONFIGS || section == MANIFEST_PROMPTS) {
+            if (!put_document(c, s->resource->table, &rows[i], err)) {
+                return false;
+            }
+            continue;
+        }
         json_object_begin(&c->json);
         if (section == MANIFEST_PROVIDERS) {
             put_provider(&c->json, &rows[i]);

@@ -18,6 +18,8 @@ static bool revoke_key(struct change *ch, struct error *err)
 
 const struct manifest_section manifest_sections[MANIFEST_SECTIONS] = {
     [MANIFEST_PROVIDERS] = {"providers", &provider_resource, true, change_delete},
+    [MANIFEST_CONFIGS] = {"configs", &config_resource, true, change_delete},
+    [MANIFEST_PROMPTS] = {"prompts", &prompt_resource, true, change_delete},
     [MANIFEST_MODELS] = {"models", &model_resource, false, change_delete},
     [MANIFEST_KEYS] = {"keys", &key_resource, true, revoke_key},
 };

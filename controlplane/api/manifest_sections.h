@@ -7,7 +7,9 @@
 
 enum manifest_section_id {
     MANIFEST_PROVIDERS = 0,
-    MANIFEST_MODELS,
+    MANIFEST_CONFIGS,
+    MANIFEST_PROMPTS,
+    MANIFEST_MODELS, /* may refer to configs, as keys may */
     MANIFEST_KEYS,
     MANIFEST_SECTIONS
 };

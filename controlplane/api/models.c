@@ -1,8 +1,9 @@
 /* Model aliases: a name and its ordered targets, each a provider (by name or id) and the name it
- * knows the model by. */
+ * knows the model by; or a routing config in their place. */
 #include "controlplane/store/models.h"
 
 #include "common/rules/provider.h"
+#include "controlplane/api/config_reference.h"
 #include "controlplane/api/crud.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/http/reply.h"
@@ -34,6 +35,13 @@ static const struct field fields[] = {
      .min = 1,
      .max = 200,
      .check = check_alias},
+    {.name = "config",
+     .kind = FIELD_TEXT,
+     .column = MODEL_CONFIG,
+     .flags = FIELD_WRITE | FIELD_NULL,
+     .min = 1,
+     .max = CONFIG_REFERENCE_MAX,
+     .check = config_reference_form},
     {.name = "settings",
      .kind = FIELD_OBJECT,
      .column = MODEL_SETTINGS,
@@ -135,6 +143,29 @@ static bool check_wildcards(struct change *ch, const struct targets *t, struct e
     return true;
 }
 
+/* Will the model have a config to go by? */
+static bool has_config(const struct change *ch)
+{
+    const struct object_value *now = &ch->now.v[MODEL_CONFIG];
+    return now->state == OBJECT_UNSET ? !ch->creating && object_is_set(&ch->before.v[MODEL_CONFIG])
+                                      : object_is_set(now);
+}
+
+/* A body that takes the config away and says nothing of targets: are there any? */
+static bool keeps_targets(struct change *ch, struct error *err)
+{
+    struct model_target *list;
+    size_t n;
+    if (has_config(ch)) {
+        return true;
+    }
+    if (!model_targets(ch->call->tx, &ch->before.v[MODEL_ID].uuid, 1, ch->call->arena, &list, &n,
+                       err)) {
+        return false;
+    }
+    return n > 0 || body_refuse(err, ch->at, "targets", "is required where there is no config");
+}
+
 static bool decode_targets(struct change *ch, const struct body_value *v,
                            const struct uuid *workspace, struct error *err)
 {
@@ -143,10 +174,11 @@ static bool decode_targets(struct change *ch, const struct body_value *v,
     if (!body_array(v, TARGETS_MAX, ch->at, "targets", err)) {
         return false;
     }
-    if (v->n == 0) {
-        return body_refuse(err, ch->at, "targets", "must hold at least one target");
+    if (v->n == 0 && !has_config(ch)) {
+        return body_refuse(err, ch->at, "targets",
+                           "must hold at least one target, where there is no config");
     }
-    if (!t || !(t->list = arena_zalloc(ch->call->arena, v->n * sizeof *t->list))) {
+    if (!t || !(t->list = arena_zalloc(ch->call->arena, (v->n + 1) * sizeof *t->list))) {
         return error_set(err, ERR_OVERLOADED, "%s", "");
     }
     t->n = v->n;
@@ -162,21 +194,30 @@ static bool decode_targets(struct change *ch, const struct body_value *v,
     if (!check_wildcards(ch, t, err)) {
         return false;
     }
-    return weights > 0 || body_refuse(err, ch->at, "targets", "must hold a weight above 0");
+    return weights > 0 || v->n == 0 ||
+           body_refuse(err, ch->at, "targets", "must hold a weight above 0");
 }
 
 static bool prepare(struct change *ch, struct error *err)
 {
+    static const struct body_value none = {.type = BODY_ARRAY};
     const struct body_value *v = body_get(ch->body, "targets");
+    bool whole = ch->creating || ch->whole;
     if (!resource_place(ch, MODEL_WORKSPACE_ID, false, err)) {
         return false;
     }
-    if (!v) {
-        return !(ch->creating || ch->whole) || body_refuse(err, ch->at, "targets", "is required");
-    }
     struct uuid workspace =
         resource_workspace(&model_resource, ch->creating ? &ch->now : &ch->before);
-    return decode_targets(ch, v, &workspace, err);
+    if (!config_reference_check(ch, MODEL_CONFIG, &workspace, err)) {
+        return false;
+    }
+    if (!v && !whole) {
+        return keeps_targets(ch, err);
+    }
+    if (!v && !has_config(ch)) {
+        return body_refuse(err, ch->at, "targets", "is required where there is no config");
+    }
+    return decode_targets(ch, v ? v : &none, &workspace, err);
 }
 
 static bool differs(struct change *ch)

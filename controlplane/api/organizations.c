@@ -92,10 +92,10 @@ static bool removing(struct change *ch, struct error *err)
     /* The workspaces are locked first: after that nobody can put anything into them. */
     return note_workspaces(ch->call, id, err) &&
            organization_in_use(ch->call->tx, id, NULL, &used, err) &&
-           (!used ||
-            error_set(
-                err, ERR_CONFLICT,
-                "organization still has keys, providers or models: revoke or delete those first"));
+           (!used || error_set(err, ERR_CONFLICT,
+                               "organization still has keys, providers, models, configs or "
+                               "prompts: revoke or delete "
+                               "those first"));
 }
 
 const struct resource organization_resource = {

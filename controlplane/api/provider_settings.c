@@ -3,13 +3,13 @@
 
 #include "common/base/buffer.h"
 #include "common/json.h"
+#include "common/rules/health_check.h"
 #include "common/rules/provider.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
 #include "controlplane/store/providers.h"
 
 #define TEXT_MAX 1024
-#define KEY_FILE_MAX 16384
 #define HEADER_NAME_MAX 256
 #define OBJECT_ITEMS_MAX 64
 #define SETTINGS_MAX (64u << 10)
@@ -145,6 +145,29 @@ static bool put_setting(const struct body_path *at, const struct provider_settin
     return true;
 }
 
+/* `health_check`, as it was given; false and null: none. */
+static bool put_health_check(const struct body_path *at, const struct body_value *v,
+                             struct json_writer *w, struct error *err)
+{
+    struct health_check ignored;
+    struct error why = ERROR_INIT;
+    bool on = v->type == BODY_BOOL && v->boolean;
+    if (v->type == BODY_NULL || (v->type == BODY_BOOL && !on)) {
+        return true;
+    }
+    if (!on && v->type != BODY_OBJECT) {
+        return body_refuse(err, at, "health_check", "must be an object, true or false");
+    }
+    struct str json = on ? STR_LIT("{}") : v->text;
+    if (!health_check_read(json, true, &ignored, &why)) {
+        struct body_path here = {at, "health_check", 0};
+        return body_refuse(err, &here, NULL, "%s", error_text(&why));
+    }
+    json_name(w, "health_check");
+    json_put_raw(w, json);
+    return true;
+}
+
 /* What the body says of a setting: flat, or inside its `settings` (*ret_inside). */
 static const struct body_value *given(const struct change *ch, const char *name, bool *ret_inside)
 {
@@ -168,7 +191,7 @@ static void keep_member(const struct change *ch, const struct provider_row *row,
     memcpy(z, text.ptr, text.len);
     z[text.len] = '\0';
     bool inside;
-    if (s && given(ch, z, &inside)) {
+    if ((s || str_eqz(text, "health_check")) && given(ch, z, &inside)) {
         return;
     }
     json_name(w, z);
@@ -197,6 +220,11 @@ static bool merge(struct change *ch, const struct provider_row *row, struct str 
             return false;
         }
     }
+    bool is_inside;
+    const struct body_value *v = given(ch, "health_check", &is_inside);
+    if (v && !put_health_check(is_inside ? &inside : ch->at, v, w, err)) {
+        return false;
+    }
     json_object_end(w);
     return true;
 }
@@ -210,8 +238,10 @@ static bool no_secrets_in_settings(const struct change *ch, struct str settings,
     while (settings.len && json_next(object, &pos, &name, &value)) {
         const struct provider_setting *s =
             name.escaped ? NULL : provider_setting_named(json_text(name));
-        if (s && s->secret) {
-            return body_refuse(err, &at, s->name, "is a secret: give it beside api_key");
+        bool keys = json_text_eq(name, STR_LIT("api_keys"));
+        if (keys || (s && s->secret)) {
+            return body_refuse(err, &at, keys ? "api_keys" : s->name,
+                               "is a secret: give it beside api_key");
         }
     }
     return true;
@@ -286,130 +316,6 @@ bool provider_settings_check(struct change *ch, struct error *err)
            body_refuse(err, ch->at, "auth", "must be bearer, none, header:NAME or query:NAME");
 }
 
-/* ---- secrets ---- */
-
-static void secret_put(struct provider_secrets *s, struct str name, struct str value)
-{
-    size_t i = 0;
-    while (i < s->n && !str_eq(s->items[i].name, name)) {
-        i++;
-    }
-    if (value.ptr && i < PROVIDER_SECRETS_MAX) {
-        s->items[i] = (struct provider_secret){name, value};
-        s->n += i == s->n;
-    } else if (!value.ptr && i < s->n) {
-        s->items[i] = s->items[--s->n];
-    }
-}
-
-void provider_secrets_read(struct str credential, struct arena *a, struct provider_secrets *ret)
-{
-    struct json_value object, name, value;
-    size_t pos = 0;
-    ret->n = 0;
-    if (credential.len == 0) {
-        return;
-    }
-    if (credential.ptr[0] != '{' || !json_validate(credential, 0, &object, NULL)) {
-        secret_put(ret, STR_LIT("api_key"), credential);
-        return;
-    }
-    while (json_next(object, &pos, &name, &value)) {
-        size_t len = 0;
-        const struct provider_setting *s =
-            name.escaped ? NULL : provider_setting_named(json_text(name));
-        char *text = value.type == JSON_STRING ? arena_alloc(a, value.raw.len) : NULL;
-        if (!text || !json_unescape(value, text, value.raw.len, &len)) {
-            continue;
-        }
-        if (s && s->secret) {
-            secret_put(ret, str_of(s->name), (struct str){text, len});
-        } else if (json_text_eq(name, STR_LIT("api_key"))) {
-            secret_put(ret, STR_LIT("api_key"), (struct str){text, len});
-        }
-    }
-    if (ret->n == 0) {
-        secret_put(ret, STR_LIT("api_key"), credential); /* a key that looks like JSON */
-    }
-}
-
-static bool take_secret(struct change *ch, const char *name, const struct body_value *v,
-                        struct provider_secrets *s, struct error *err)
-{
-    bool key_file = str_eqz(STR_LIT("service_account"), name);
-    struct str secret = STR_NONE;
-    const char *wrong;
-    if (v->type == BODY_NULL) {
-        secret_put(s, str_of(name), STR_NONE);
-        return true;
-    }
-    if (key_file && v->type == BODY_OBJECT) {
-        secret_put(s, str_of(name), v->text);
-        return true;
-    }
-    if (!body_text(v, 1, key_file ? KEY_FILE_MAX : 4096, ch->at, name, &secret, err)) {
-        return false;
-    }
-    if (key_file && secret.ptr[0] != '{') {
-        return body_refuse(err, ch->at, name, "must be the JSON of the key file itself");
-    }
-    if (!key_file && (wrong = validate_secret(secret)) != NULL) {
-        return body_refuse(err, ch->at, name, "%s", wrong);
-    }
-    secret_put(s, str_of(name), secret);
-    return true;
-}
-
-bool provider_secrets_take(struct change *ch, struct provider_secrets *s, bool *ret_given,
-                           struct error *err)
-{
-    size_t n;
-    const struct provider_setting *all = provider_settings(&n);
-    const struct body_value *v = body_get(ch->body, "api_key");
-    *ret_given = v != NULL;
-    if (v && !take_secret(ch, "api_key", v, s, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        v = all[i].secret ? body_get(ch->body, all[i].name) : NULL;
-        *ret_given = *ret_given || v;
-        if (v && !take_secret(ch, all[i].name, v, s, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-struct str provider_secrets_text(const struct provider_secrets *s, struct arena *a)
-{
-    struct buffer out;
-    struct json_writer w;
-    struct str text = STR_NONE;
-    char name[64];
-    if (s->n == 0) {
-        return STR_NONE;
-    }
-    if (s->n == 1 && str_eqz(s->items[0].name, "api_key")) {
-        return s->items[0].value;
-    }
-    buffer_init(&out, SETTINGS_MAX);
-    json_writer_init(&w, &out);
-    json_object_begin(&w);
-    for (size_t i = 0; i < s->n; i++) {
-        size_t len = s->items[i].name.len < sizeof(name) ? s->items[i].name.len : sizeof(name) - 1;
-        memcpy(name, s->items[i].name.ptr, len);
-        name[len] = '\0';
-        json_field_str(&w, name, s->items[i].value);
-    }
-    json_object_end(&w);
-    if (!out.failed) {
-        text = arena_str(a, buffer_str(&out));
-    }
-    explicit_bzero(out.ptr, out.len);
-    buffer_release(&out);
-    return text;
-}
-
 /* ---- showing ---- */
 
 void provider_settings_show(struct json_writer *w, const struct object *row, bool rest)
@@ -425,8 +331,14 @@ void provider_settings_show(struct json_writer *w, const struct object *row, boo
             json_put_raw(w, m.value.raw);
         }
     }
+    struct json_member check = {.name = STR_LIT("health_check")};
+    if (json_members(object, &check, 1, NULL) && check.found) {
+        json_name(w, "health_check");
+        json_put_raw(w, check.value.raw);
+    }
     while (rest && json_next(object, &pos, &name, &value)) {
-        if (name.escaped || provider_setting_named(json_text(name))) {
+        if (json_text_eq(name, STR_LIT("health_check")) || name.escaped ||
+            provider_setting_named(json_text(name))) {
             continue;
         }
         if (n_rest++ == 0) {

@@ -6,11 +6,11 @@
 
 #include "controlplane/api/resource.h"
 
-#define PROVIDER_SECRETS_MAX 8
+#define PROVIDER_SECRETS_MAX 12
 
 struct provider_secret {
-    struct str name; /* "api_key", "client_secret" */
-    struct str value;
+    struct str name;  /* "api_key", "client_secret" */
+    struct str value; /* of "api_keys": the JSON list */
 };
 
 /* The named secrets of a provider. One alone that is the API key is stored as it is, else all as a
@@ -35,6 +35,10 @@ void provider_secrets_read(struct str credential, struct arena *a, struct provid
 /* The body's secrets over those: a text replaces, null removes. *ret_given: one was there. */
 bool provider_secrets_take(struct change *ch, struct provider_secrets *s, bool *ret_given,
                            struct error *err);
+/* How many different API keys are among them; *ret_first (may be NULL, left alone when there is
+ * none) the first. */
+size_t provider_secrets_keys(const struct provider_secrets *s, struct arena *a,
+                             struct str *ret_first);
 /* As it is sealed; NULL ptr when there are none or out of room. */
 struct str provider_secrets_text(const struct provider_secrets *s, struct arena *a);
 

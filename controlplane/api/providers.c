@@ -8,6 +8,7 @@
 #include "common/rules/apikey.h"
 #include "common/rules/provider.h"
 #include "controlplane/api/crud.h"
+#include "controlplane/api/planes.h"
 #include "controlplane/api/provider_settings.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/channel/channel.h"
@@ -80,6 +81,7 @@ static const struct field fields[] = {
      .flags = FIELD_WRITE,
      .max = 86400000},
     {.name = "api_key_mask", .kind = FIELD_TEXT, .column = PROVIDER_CREDENTIAL_MASK},
+    {.name = "api_keys_count", .kind = FIELD_INTEGER, .column = PROVIDER_CREDENTIAL_KEYS},
     {.name = "secrets", .kind = FIELD_TEXTS, .column = PROVIDER_CREDENTIAL_FIELDS},
     {.name = "disabled", .kind = FIELD_BOOL, .column = PROVIDER_DISABLED, .flags = FIELD_WRITE},
     FIELD_OWNED_BY(PROVIDER),
@@ -87,18 +89,14 @@ static const struct field fields[] = {
 };
 
 /* Beside these every setting of common/rules/provider.c (a test compares them). */
-static const char *const extras[] = {"workspace_id",      "workspace",
-                                     "api_key",           "region",
-                                     "aws_access_key_id", "aws_secret_access_key",
-                                     "aws_session_token", "project",
-                                     "location",          "access_token",
-                                     "service_account",   "api_version",
-                                     "tenant_id",         "client_id",
-                                     "client_secret",     "authority",
-                                     "account_id",        "organization",
-                                     "dialect",           "auth",
-                                     "headers",           "rename_params",
-                                     "drop_params",       NULL};
+static const char *const extras[] = {
+    "workspace_id",      "workspace",   "api_key",           "api_keys",
+    "health_check",      "region",      "aws_access_key_id", "aws_secret_access_key",
+    "aws_session_token", "project",     "location",          "access_token",
+    "service_account",   "api_version", "tenant_id",         "client_id",
+    "client_secret",     "authority",   "account_id",        "organization",
+    "dialect",           "auth",        "headers",           "rename_params",
+    "drop_params",       NULL};
 
 static const struct api_context *context(const struct change *ch)
 {
@@ -133,6 +131,8 @@ static void set_fields(struct change *ch, const struct provider_secrets *s)
     for (size_t i = 0; names && i < s->n; i++) {
         names[v->n++] = s->items[i].name;
     }
+    object_set_i64(&ch->now.v[PROVIDER_CREDENTIAL_KEYS],
+                   (int64_t)provider_secrets_keys(s, ch->call->arena, NULL));
 }
 
 static void clear_credential(struct change *ch, const struct provider_secrets *none)
@@ -143,7 +143,7 @@ static void clear_credential(struct change *ch, const struct provider_secrets *n
     set_fields(ch, none);
 }
 
-/* The mask is the API key's, else that of the first secret. */
+/* The mask is the first API key's, else that of the first secret. */
 static bool seal_credential(struct change *ch, const struct provider_secrets *s, struct str secret,
                             struct error *err)
 {
@@ -151,9 +151,7 @@ static bool seal_credential(struct change *ch, const struct provider_secrets *s,
     struct arena *a = ch->call->arena;
     struct str shown = s->items[0].value;
     char mask[32];
-    for (size_t i = 0; i < s->n; i++) {
-        shown = str_eqz(s->items[i].name, "api_key") ? s->items[i].value : shown;
-    }
+    (void)provider_secrets_keys(s, a, &shown);
     struct str sealed = seal_close(keys, "providers", row_id(ch), "credential", secret, a);
     apikey_mask(shown.ptr[0] == '{' ? STR_LIT("") : shown, mask);
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL], sealed);
@@ -298,25 +296,6 @@ const struct resource provider_resource = {
     .show = show,
 };
 
-/* Opens and ends a transaction of its own: waiting for a data plane must not hold one. */
-static bool in_tenant(struct call *c, bool (*fn)(struct call *, void *, struct error *), void *arg,
-                      enum tx_role role, struct error *err)
-{
-    const struct api_context *api = c->context;
-    c->tx = tx_begin(api->pool, role, role == TX_TENANT ? &c->organization : NULL, err);
-    if (!c->tx) {
-        return false;
-    }
-    bool ok = fn(c, arg, err);
-    struct tx *t = c->tx;
-    c->tx = NULL;
-    if (!ok) {
-        tx_rollback(t);
-        return false;
-    }
-    return tx_commit(t, NULL, err);
-}
-
 static bool check_provider(struct call *c, void *arg, struct error *err)
 {
     struct object row;
@@ -329,26 +308,12 @@ static bool check_provider(struct call *c, void *arg, struct error *err)
            error_set(err, ERR_FORBIDDEN, "this needs the permission provider.test there");
 }
 
-static bool find_plane(struct call *c, void *arg, struct error *err)
-{
-    struct data_plane *found = arg, *list;
-    size_t n;
-    struct data_plane_query q = {.id = &found->id, .limit = 1, .with_revoked = true};
-    if (!data_plane_list(c->tx, &q, c->arena, &list, &n, err)) {
-        return false;
-    }
-    if (n == 1) {
-        *found = list[0];
-    }
-    return true;
-}
-
 static bool run_test(struct call *c, struct error *err)
 {
     const struct api_context *api = c->context;
     struct data_plane plane = {.name = STR_NONE};
     struct str result;
-    if (!in_tenant(c, check_provider, NULL, TX_TENANT, err)) {
+    if (!planes_in_tx(c, TX_TENANT, check_provider, NULL, err)) {
         return false;
     }
     if (!api->channel) {
@@ -359,15 +324,14 @@ static bool run_test(struct call *c, struct error *err)
                                     (struct str){(const char *)c->id.b, sizeof c->id.b},
                                     TEST_TIMEOUT_MS, c->arena, &plane.id, &result, err);
     http_wait_end(c->request);
-    if (!answered || !in_tenant(c, find_plane, &plane, TX_SYSTEM, err)) {
+    if (!answered || !planes_read(c, &plane, err)) {
         return false;
     }
     json_object_begin(&c->json);
     reply_put_id(&c->json, "provider_id", "prov", &c->id);
     json_name(&c->json, "data_plane");
     json_object_begin(&c->json);
-    reply_put_id(&c->json, "id", "dp", &plane.id);
-    json_field_str(&c->json, "name", plane.name);
+    planes_put(&c->json, &plane);
     json_object_end(&c->json);
     json_name(&c->json, "result");
     struct json_value valid;

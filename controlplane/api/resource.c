@@ -128,8 +128,8 @@ static bool decode_field(const struct change *ch, const struct field *f, const s
     return false;
 }
 
-/* What the database gives a column that is not written: one default per kind holds for all tables.
- */
+/* What the database gives a column that is not written: one default per kind (and flag) holds for
+ * all tables. */
 static void default_field(const struct field *f, struct object_value *ret)
 {
     static struct str any[] = {{"*", 1}};
@@ -146,7 +146,8 @@ static void default_field(const struct field *f, struct object_value *ret)
         object_set_i64(ret, 0);
         break;
     case FIELD_TEXTS:
-        *ret = (struct object_value){.state = OBJECT_SET, .list = any, .n = 1};
+        *ret = (struct object_value){
+            .state = OBJECT_SET, .list = any, .n = f->flags & FIELD_EMPTY ? 0 : 1};
         break;
     case FIELD_OBJECT:
         object_set_text(ret, STR_LIT("{}"));

@@ -23,6 +23,7 @@ enum field_flag {
     FIELD_REQUIRED = 1 << 2, /* must be there when made */
     FIELD_NULL = 1 << 3,     /* null is a value */
     FIELD_FILTER = 1 << 4,   /* a list can be narrowed by ?name=value */
+    FIELD_EMPTY = 1 << 5,    /* TEXTS: none where none is given, not "*" */
     FIELD_WRITE = FIELD_CREATE | FIELD_UPDATE,
 };
 

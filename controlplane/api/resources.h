@@ -16,11 +16,12 @@ struct api_context {
     struct db_pool *pool;
     const struct catalogue *catalogue; /* the installed one; NULL: none */
     atomic_uint provider_tests;        /* that run now */
+    atomic_uint plane_questions;       /* the same, of explain, targets and purge */
 };
 
 extern const struct resource organization_resource, workspace_resource, user_resource,
     membership_resource, key_resource, provider_resource, model_resource, group_resource,
-    token_resource, catalogue_override_resource;
+    token_resource, catalogue_override_resource, config_resource, prompt_resource;
 
 bool session_create_call(struct call *c, struct error *err);
 bool session_get_call(struct call *c, struct error *err);
@@ -37,6 +38,10 @@ bool enrolment_list_call(struct call *c, struct error *err);
 bool enrolment_create_call(struct call *c, struct error *err);
 bool event_list_call(struct call *c, struct error *err);
 bool event_get_call(struct call *c, struct error *err);
+bool usage_summary_call(struct call *c, struct error *err);
+bool explain_call(struct call *c, struct error *err);
+bool targets_call(struct call *c, struct error *err);
+bool cache_purge_call(struct call *c, struct error *err);
 bool audit_list_call(struct call *c, struct error *err);
 bool status_call(struct call *c, struct error *err);
 bool apply_call(struct call *c, struct error *err);
@@ -45,6 +50,7 @@ bool catalogue_list_call(struct call *c, struct error *err);
 bool catalogue_get_call(struct call *c, struct error *err);
 bool catalogue_providers_call(struct call *c, struct error *err);
 bool catalogue_update_call(struct call *c, struct error *err);
+bool config_schema_call(struct call *c, struct error *err);
 bool openapi_call(struct call *c, struct error *err);
 
 /* A query parameter that is a time; absent: *ret_ms is left alone. */

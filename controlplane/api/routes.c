@@ -2,6 +2,7 @@
 #include "controlplane/api/routes.h"
 
 #include "controlplane/api/crud.h"
+#include "controlplane/api/documents.h"
 #include "controlplane/api/resources.h"
 
 #define BODY ROUTE_BODY
@@ -25,8 +26,24 @@
     ROW("PATCH", path "/{id}", write, crud_update, (fl) | PATCH_FLAGS, pre, res), \
     ROW("DELETE", path "/{id}", write, crud_delete, (fl) | DELETE_FLAGS, pre, res)
 
+/* Those of what is versioned. */
+#define DOCUMENTS(path, pre, res, what) \
+    ROW("GET", path, what##_READ, crud_list, ROUTE_TENANT, NULL, res), \
+    ROW("POST", path, what##_WRITE, crud_create, ROUTE_TENANT | POST_FLAGS, NULL, res), \
+    ROW("POST", path "/validate", what##_READ, document_validate_call, ROUTE_TENANT | ROUTE_NO_TX | BODY, NULL, res), \
+    ROW("GET", path "/{id}", what##_READ, crud_get, ROUTE_TENANT, pre, res), \
+    ROW("PATCH", path "/{id}", what##_WRITE, document_update_call, ROUTE_TENANT | PATCH_FLAGS, pre, res), \
+    ROW("DELETE", path "/{id}", what##_WRITE, crud_delete, ROUTE_TENANT | DELETE_FLAGS, pre, res), \
+    ROW("GET", path "/{id}/versions", what##_READ, document_versions_call, ROUTE_TENANT, pre, res), \
+    ROW("POST", path "/{id}/versions", what##_WRITE, document_version_create_call, ROUTE_TENANT | POST_FLAGS | ROUTE_IF_MATCH, pre, res), \
+    ROW("GET", path "/{id}/versions/{number}", what##_READ, document_version_get_call, ROUTE_TENANT, pre, res), \
+    ROW("POST", path "/{id}/publish", what##_PUBLISH, document_publish_call, ROUTE_TENANT | POST_FLAGS | ROUTE_IF_MATCH, pre, res), \
+    ROW("PUT", path "/{id}/labels/{label}", what##_PUBLISH, document_label_put_call, ROUTE_TENANT | BODY | ROUTE_IF_MATCH, pre, res), \
+    ROW("DELETE", path "/{id}/labels/{label}", what##_PUBLISH, document_label_delete_call, ROUTE_TENANT | ROUTE_IF_MATCH, pre, res)
+
 const struct route api_routes[] = {
     ROW("GET", "/openapi.json", PUBLIC, openapi_call, ROUTE_NO_TX, NULL, NULL),
+    ROW("GET", "/schemas/routing-config", PUBLIC, config_schema_call, ROUTE_NO_TX, NULL, NULL),
 
     ROW("POST", "/session", PUBLIC, session_create_call, BODY | ROUTE_NO_TX, NULL, NULL),
     ROW("GET", "/session", SIGNED_IN, session_get_call, 0, NULL, NULL),
@@ -64,6 +81,13 @@ const struct route api_routes[] = {
     ROW("POST", "/providers/{id}/test", PROVIDER_TEST, provider_test_call, ROUTE_TENANT | ROUTE_NO_TX, "prov", NULL),
     CRUD("/models", "mdl", &model_resource, MODEL_READ, MODEL_WRITE, ROUTE_TENANT),
 
+    ROW("POST", "/explain", ROUTING_EXPLAIN, explain_call, ROUTE_TENANT | ROUTE_NO_TX | ROUTE_BODY, NULL, NULL),
+    ROW("GET", "/targets", PROVIDER_READ, targets_call, ROUTE_TENANT | ROUTE_NO_TX, NULL, NULL),
+    ROW("POST", "/cache/purge", CACHE_PURGE, cache_purge_call, ROUTE_TENANT | ROUTE_NO_TX | ROUTE_BODY_OPTIONAL, NULL, NULL),
+
+    DOCUMENTS("/configs", "cfg", &config_resource, CONFIG),
+    DOCUMENTS("/prompts", "prm", &prompt_resource, PROMPT),
+
     ROW("GET", "/catalogue", MODEL_READ, catalogue_list_call, ROUTE_ANY_TENANT, NULL, NULL),
     ROW("GET", "/catalogue/providers", MODEL_READ, catalogue_providers_call, ROUTE_ANY_TENANT, NULL, NULL),
     ROW("POST", "/catalogue/update", CATALOGUE_MANAGE, catalogue_update_call, ROUTE_BODY | ROUTE_BODY_RAW, NULL, NULL),
@@ -86,6 +110,7 @@ const struct route api_routes[] = {
 
     ROW("GET", "/events", USAGE_READ, event_list_call, ROUTE_TENANT, NULL, NULL),
     ROW("GET", "/events/{id}", USAGE_READ, event_get_call, ROUTE_TENANT, "evt", NULL),
+    ROW("GET", "/usage/summary", USAGE_READ, usage_summary_call, ROUTE_TENANT, NULL, NULL),
     ROW("GET", "/audit", AUDIT_READ, audit_list_call, ROUTE_ANY_TENANT, NULL, NULL),
     ROW("GET", "/status", STATUS_READ, status_call, NARROWED, NULL, NULL),
 

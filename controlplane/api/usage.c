@@ -1,10 +1,13 @@
-/* Usage events, newest first, with their attempts and quantity lines. Costs are in nano-USD. */
+/* Usage events, newest first, with their attempts and quantity lines, and sums over them. Costs are
+ * in nano-USD. */
 #include "controlplane/store/usage_read.h"
 
 #include "common/base/clock.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/http/page.h"
 #include "controlplane/http/reply.h"
+
+#define GROUPS_MAX 1000
 
 struct lines {
     struct usage_attempt *attempts;
@@ -61,8 +64,25 @@ static void show_attempt(struct json_writer *w, const struct lines *l,
     json_field_i64(w, "bound_nanousd", at->bound_nanousd);
     json_field_i64(w, "cost_nanousd", at->cost_nanousd);
     json_field_str(w, "upstream_request_id", at->upstream_request_id);
+    json_field_str(w, "kind", at->kind);
+    json_field_str(w, "option", at->option);
+    json_field_i64(w, "credential", at->credential);
     show_quantities(w, l, at);
     json_object_end(w);
+}
+
+/* What cache, routing config and prompt had to do with it. */
+static void show_routing(struct json_writer *w, const struct usage_event *e)
+{
+    json_field_str(w, "cache_status", e->cache_status);
+    json_field_i64(w, "saved_nanousd", e->saved_nanousd);
+    json_field_i64(w, "saved_us", e->saved_us);
+    reply_put_id(w, "config_id", "cfg", &e->config_id);
+    json_field_i64(w, "config_version_number", e->config_number);
+    json_field_str(w, "assignment", e->assignment);
+    reply_put_id(w, "prompt_id", "prm", &e->prompt_id);
+    json_field_i64(w, "prompt_version", e->prompt_version);
+    reply_put_id(w, "mirror_of", "evt", &e->mirror_of);
 }
 
 static void show_event(struct json_writer *w, const struct lines *l, const struct usage_event *e)
@@ -91,6 +111,7 @@ static void show_event(struct json_writer *w, const struct lines *l, const struc
     json_name(w, "metadata");
     json_put_raw(w, e->metadata_json);
     json_field_str(w, "trace_id", e->trace_id);
+    show_routing(w, e);
     reply_put_time(w, "received_at", e->received_ms);
     json_name(w, "attempts");
     json_array_begin(w);
@@ -147,19 +168,37 @@ static bool read_status(struct call *c, int64_t *ret, struct error *err)
     return true;
 }
 
-static bool read_filters(struct call *c, struct usage_query *q, struct uuid *key, struct error *err)
+/* The ids that a query points to. */
+struct filter_ids {
+    struct uuid key, config, prompt;
+};
+
+static bool read_id(struct call *c, const char *name, const char *prefix, struct uuid *to,
+                    const struct uuid **ret, struct error *err)
 {
-    struct str text = http_query(c->request, "key_id");
-    if (text.ptr) {
-        if (!uuid_parse_public("key", text, key)) {
-            return error_set_param(err, ERR_INVALID_FIELD, "key_id",
-                                   "key_id must be an id (key_...)");
-        }
-        q->key = key;
+    struct str text = http_query(c->request, name);
+    if (!text.ptr) {
+        return true;
     }
+    if (!uuid_parse_public(prefix, text, to)) {
+        return error_set_param(err, ERR_INVALID_FIELD, name, "%s must be an id (%s_...)", name,
+                               prefix);
+    }
+    *ret = to;
+    return true;
+}
+
+static bool read_filters(struct call *c, struct usage_query *q, struct filter_ids *ids,
+                         struct error *err)
+{
     q->model = http_query(c->request, "model");
     q->outcome = http_query(c->request, "outcome");
-    return read_status(c, &q->status, err) && query_time(c, "from", &q->from_ms, err) &&
+    q->cache_status = http_query(c->request, "cache_status");
+    q->assignment = http_query(c->request, "assignment");
+    return read_id(c, "key_id", "key", &ids->key, &q->key, err) &&
+           read_id(c, "config_id", "cfg", &ids->config, &q->config, err) &&
+           read_id(c, "prompt_id", "prm", &ids->prompt, &q->prompt, err) &&
+           read_status(c, &q->status, err) && query_time(c, "from", &q->from_ms, err) &&
            query_time(c, "to", &q->to_ms, err);
 }
 
@@ -168,11 +207,11 @@ bool event_list_call(struct call *c, struct error *err)
     struct usage_query q = {.limit = 0};
     struct page page;
     struct usage_event *list;
-    struct uuid key;
+    struct filter_ids ids;
     struct lines l;
     size_t n;
     scope_query(c, &q);
-    if (!page_read(c->request, &page, err) || !read_filters(c, &q, &key, err)) {
+    if (!page_read(c->request, &page, err) || !read_filters(c, &q, &ids, err)) {
         return false;
     }
     q.before = page.has_after ? &page.after : NULL;
@@ -208,5 +247,70 @@ bool event_get_call(struct call *c, struct error *err)
         return false;
     }
     show_event(&c->json, &l, &list[0]);
+    return true;
+}
+
+/* ---- sums ---- */
+
+static void show_sum(struct json_writer *w, const struct usage_sum *s)
+{
+    const struct {
+        const char *name;
+        struct str text;
+    } sums[] = {{"requests", s->requests},
+                {"cache_hits", s->cache_hits},
+                {"cost_nanousd", s->cost_nanousd},
+                {"saved_nanousd", s->saved_nanousd},
+                {"saved_us", s->saved_us}};
+    json_object_begin(w);
+    if (s->group.ptr) {
+        json_field_str(w, "group", s->group);
+    }
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        json_name(w, sums[i].name);
+        json_put_raw(w, sums[i].text);
+    }
+    json_object_end(w);
+}
+
+static void show_sums(struct json_writer *w, const char *name, const struct usage_sum *list,
+                      size_t n)
+{
+    json_name(w, name);
+    json_array_begin(w);
+    for (size_t i = 0; i < n; i++) {
+        show_sum(w, &list[i]);
+    }
+    json_array_end(w);
+}
+
+bool usage_summary_call(struct call *c, struct error *err)
+{
+    struct usage_query q = {.limit = 1};
+    struct filter_ids ids;
+    struct usage_sum *total, *groups = NULL;
+    size_t n, n_groups = 0;
+    struct str by = http_query(c->request, "group_by");
+    scope_query(c, &q);
+    if (!read_filters(c, &q, &ids, err)) {
+        return false;
+    }
+    if (by.ptr && !usage_group_known(by)) {
+        return error_set_param(err, ERR_INVALID_FIELD, "group_by",
+                               "group_by must be day, model, key_id, cache_status, config_id, "
+                               "prompt_id or assignment");
+    }
+    if (!usage_sum_list(c->tx, &q, STR_NONE, c->arena, &total, &n, err)) {
+        return false;
+    }
+    q.limit = GROUPS_MAX;
+    if (by.ptr && !usage_sum_list(c->tx, &q, by, c->arena, &groups, &n_groups, err)) {
+        return false;
+    }
+    json_object_begin(&c->json);
+    json_name(&c->json, "total");
+    show_sum(&c->json, &total[0]);
+    show_sums(&c->json, "groups", groups, n_groups);
+    json_object_end(&c->json);
     return true;
 }

@@ -4,12 +4,14 @@
 
 #include "common/base/clock.h"
 #include "common/rules/apikey.h"
+#include "controlplane/api/config_reference.h"
 #include "controlplane/api/crud.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
 #include "controlplane/store/changes.h"
 #include "controlplane/store/users.h"
 
+#define TAGS_MAX 50
 #define SECRET_MIN 8
 #define SECRET_MAX 200
 
@@ -50,6 +52,23 @@ static const struct field fields[] = {
      .column = KEY_METADATA,
      .flags = FIELD_WRITE,
      .max = 4096},
+    {.name = "config",
+     .kind = FIELD_TEXT,
+     .column = KEY_CONFIG,
+     .flags = FIELD_WRITE | FIELD_NULL,
+     .min = 1,
+     .max = CONFIG_REFERENCE_MAX,
+     .check = config_reference_form},
+    {.name = "config_locked",
+     .kind = FIELD_BOOL,
+     .column = KEY_CONFIG_LOCKED,
+     .flags = FIELD_WRITE},
+    {.name = "tags",
+     .kind = FIELD_TEXTS,
+     .column = KEY_TAGS,
+     .flags = FIELD_WRITE | FIELD_EMPTY,
+     .max = TAGS_MAX,
+     .check = validate_name},
     {.name = "disabled", .kind = FIELD_BOOL, .column = KEY_DISABLED, .flags = FIELD_WRITE},
     {.name = "expires_at",
      .kind = FIELD_TIME,
@@ -130,6 +149,13 @@ static bool check_user(struct change *ch, struct error *err)
     return true;
 }
 
+static bool check_config(struct change *ch, struct error *err)
+{
+    struct uuid workspace =
+        resource_workspace(&key_resource, ch->creating ? &ch->now : &ch->before);
+    return config_reference_check(ch, KEY_CONFIG, &workspace, err);
+}
+
 static bool prepare(struct change *ch, struct error *err)
 {
     if (!ch->creating && object_is_set(&ch->before.v[KEY_REVOKED_AT])) {
@@ -139,7 +165,7 @@ static bool prepare(struct change *ch, struct error *err)
         object_set_uuid(&ch->now.v[KEY_CREATED_BY], &ch->call->actor.id);
     }
     return resource_place(ch, KEY_WORKSPACE_ID, true, err) && take_secret(ch, err) &&
-           check_user(ch, err);
+           check_user(ch, err) && check_config(ch, err);
 }
 
 static void show(struct call *c, struct json_writer *w, const struct object *row, void *loaded)

@@ -35,7 +35,8 @@ static bool removing(struct change *ch, struct error *err)
            (!used ||
             error_set(
                 err, ERR_CONFLICT,
-                "workspace still has keys, providers or models: revoke or delete those first"));
+                "workspace still has keys, providers, models, configs or prompts: revoke or delete "
+                "those first"));
 }
 
 const struct resource workspace_resource = {

@@ -66,6 +66,17 @@ bool channel_command(struct channel *c, const struct uuid *plane, const struct u
                      unsigned kind, struct str body, unsigned timeout_ms, struct arena *a,
                      struct uuid *ret_plane, struct str *ret_json, struct error *err);
 
+/* The same for several planes at once; answers in the order of `planes`. All are waited for
+ * together: at most timeout_ms, however many stay silent. */
+struct channel_answer {
+    bool ok;         /* json is what the plane said */
+    struct str json; /* in the arena */
+    struct error error;
+};
+void channel_command_all(struct channel *c, const struct uuid *planes, size_t n, unsigned kind,
+                         struct str body, unsigned timeout_ms, struct arena *a,
+                         struct channel_answer *ret);
+
 /* Config version last published by this instance. */
 uint64_t channel_version(const struct channel *c);
 

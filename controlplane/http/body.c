@@ -9,7 +9,8 @@
 
 #include "common/base/clock.h"
 
-#define DEPTH_MAX 32u
+#define DEPTH_MAX 96u /* a routing config alone may be 16 nodes deep, with conditions in them */
+#define TEXT_DEPTH_MAX 8u
 
 static bool convert(const json_t *j, unsigned depth, struct arena *a, struct body_value *ret,
                     struct error *err);
@@ -94,7 +95,7 @@ static bool convert(const json_t *j, unsigned depth, struct arena *a, struct bod
         return convert_children(j, depth, a, ret, err);
     case JSON_OBJECT:
         ret->type = BODY_OBJECT;
-        return (depth == 0 || convert_text(j, a, ret, err)) &&
+        return (depth == 0 || depth > TEXT_DEPTH_MAX || convert_text(j, a, ret, err)) &&
                convert_children(j, depth, a, ret, err);
     }
     return false;
@@ -121,7 +122,21 @@ bool body_parse(struct str text, struct arena *a, struct body_value *ret, struct
     bool ok = json_is_object(j) ? convert(j, 0, a, ret, err)
                                 : error_set(err, ERR_INVALID_JSON, "body must be a JSON object");
     json_decref(j);
+    if (ok) {
+        body_fill_raw(text, ret);
+    }
     return ok;
+}
+
+bool body_same_json(struct str a, struct str b)
+{
+    json_error_t e;
+    json_t *x = json_loadb(a.ptr, a.len, JSON_DECODE_ANY, &e);
+    json_t *y = json_loadb(b.ptr, b.len, JSON_DECODE_ANY, &e);
+    bool same = x && y && json_equal(x, y);
+    json_decref(x);
+    json_decref(y);
+    return same;
 }
 
 const struct body_value *body_get(const struct body_value *object, const char *name)

@@ -1,6 +1,6 @@
 /* Request bodies: JSON into a small tree in the request's arena, and readers that name the field
  * they refuse. jansson is included in body.c only. Refused as ERR_INVALID_JSON with the position:
- * what is not JSON, a name that stands twice in an object, a NUL in a text, nesting past 32. */
+ * what is not JSON, a name that stands twice in an object, a NUL in a text, nesting past 96. */
 #ifndef CONTROLPLANE_HTTP_BODY_H
 #define CONTROLPLANE_HTTP_BODY_H
 
@@ -21,14 +21,20 @@ struct body_value {
     enum body_type type;
     bool boolean;
     int64_t integer;
-    struct str text; /* of a text: decoded; of an object below the top: its compact JSON */
-    size_t n;        /* of an array or object */
+    /* of a text: decoded; of an object: its compact JSON (not of the top, nor deeper than 8) */
+    struct str text;
+    struct str raw; /* its bytes as they were sent, within the parsed text */
+    size_t n;       /* of an array or object */
     struct str *names;
     struct body_value *items;
 };
 
 /* Parses a text whose top level must be an object. */
 bool body_parse(struct str text, struct arena *a, struct body_value *ret, struct error *err);
+/* Sets `raw` in a tree that was made from the text: a part of body_parse. */
+void body_fill_raw(struct str text, struct body_value *v);
+/* The same value as JSON, whatever the order of members and the blanks? */
+bool body_same_json(struct str a, struct str b);
 /* NULL when absent; a member that is null is there, with type BODY_NULL. */
 const struct body_value *body_get(const struct body_value *object, const char *name);
 

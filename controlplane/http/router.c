@@ -27,6 +27,11 @@ static struct str next_segment(struct str *rest)
     return s;
 }
 
+static bool is_placeholder(struct str segment)
+{
+    return segment.len > 0 && segment.ptr[0] == '{';
+}
+
 static bool path_matches(struct str pattern, struct str path, struct str *ret_id)
 {
     while (pattern.len > 0 && path.len > 0) {
@@ -36,11 +41,26 @@ static bool path_matches(struct str pattern, struct str path, struct str *ret_id
                 return false;
             }
             *ret_id = have;
+        } else if (is_placeholder(want)) {
+            if (have.len == 0) {
+                return false;
+            }
         } else if (!str_eq(want, have)) {
             return false;
         }
     }
     return pattern.len == 0 && path.len == 0;
+}
+
+struct str router_item(struct str pattern, struct str path)
+{
+    while (pattern.len > 0 && path.len > 0) {
+        struct str want = next_segment(&pattern), have = next_segment(&path);
+        if (is_placeholder(want) && !str_eqz(want, "{id}")) {
+            return have;
+        }
+    }
+    return STR_NONE;
 }
 
 const struct route *router_match(const struct route *routes, size_t n, struct str method,
@@ -398,6 +418,7 @@ void router_handle(const struct router_config *config, struct http_request *r, s
                      .request = r,
                      .arena = http_arena(r),
                      .route = route,
+                     .item = router_item(str_of(route->pattern), path),
                      .organization = nil,
                      .status = 200};
     buffer_init(&c.out, REPLY_MAX);

@@ -31,7 +31,8 @@ struct call;
 typedef bool (*route_fn)(struct call *c, struct error *err);
 
 struct route {
-    const char *method, *pattern; /* "GET", "/keys/{id}/revoke" */
+    /* "GET", "/keys/{id}/revoke"; one more placeholder of any other name may stand behind */
+    const char *method, *pattern;
     enum permission permission;
     route_fn handle;
     unsigned flags;
@@ -57,6 +58,7 @@ struct call {
     struct uuid organization;      /* nil: none (platform) */
     struct permission_scope scope; /* where in it the actor holds the route's permission */
     struct uuid id;                /* of the path */
+    struct str item;               /* what the path names below {id}: {number}, {label} */
     struct body_value body;        /* BODY_NULL when there is none */
     struct tx *tx;
     bool if_match, if_match_any;
@@ -71,6 +73,8 @@ struct call {
 
 /* path: what stands behind the API's prefix, beginning with '/'. */
 void router_handle(const struct router_config *c, struct http_request *r, struct str path);
+/* What stands in the path where the pattern has a placeholder other than {id}; NULL ptr: none. */
+struct str router_item(struct str pattern, struct str path);
 /* The route of this method and path, or NULL; then *ret_allow (never NULL) lists the path's methods
  * ("GET, POST"), "" when the path is none. *ret_id is the path's {id} as given. HEAD counts as GET.
  */

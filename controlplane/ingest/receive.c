@@ -29,9 +29,19 @@ static const char *const units[] = {NULL,
                                     "second",
                                     "pixel",
                                     "request",
-                                    "search"};
+                                    "search",
+                                    "image_in",
+                                    "image_out",
+                                    "audio_cached",
+                                    "image_cached",
+                                    "video_in",
+                                    "character",
+                                    "page"};
 static const char *const sources[] = {NULL, "provider", "estimated", "bound"};
 #define COUNT(x) (sizeof(x) / sizeof((x)[0]))
+_Static_assert(COUNT(outcomes) == WEIR__OUTCOME__OUTCOME_FAILED + 1, "every outcome has a name");
+_Static_assert(COUNT(units) == WEIR__UNIT__UNIT_PAGE + 1, "every unit has a name");
+_Static_assert(COUNT(sources) == WEIR__SOURCE__SOURCE_BOUND + 1, "every source has a name");
 
 /* The state of reading one event: the first fault found wins. */
 struct check {
@@ -119,6 +129,9 @@ static void read_attempt(struct check *c, const Weir__Attempt *x, struct arena *
         .error_code = read_text(x->error_code),
         .finish_reason = read_text(x->finish_reason),
         .upstream_request_id = read_text(x->upstream_request_id),
+        .kind = read_text(x->kind),
+        .option = read_text(x->option),
+        .credential = read_i32(c, x->credential),
         .outcome = read_name(c, outcomes, COUNT(outcomes), (int)x->outcome, "unknown outcome"),
         .started_us = read_i64(c, x->started_us),
         .duration_us = read_i64(c, x->duration_us),
@@ -173,7 +186,16 @@ static void read_event(struct check *c, const Weir__Event *m, struct arena *a,
         .trace_id = read_text(m->trace_id),
         .stream = m->stream,
         .status = read_i32(c, m->status),
-        .outcome = read_name(c, outcomes, COUNT(outcomes), (int)m->outcome, "unknown outcome")};
+        .outcome = read_name(c, outcomes, COUNT(outcomes), (int)m->outcome, "unknown outcome"),
+        .cache_status = read_text(m->cache_status),
+        .saved_nanousd = read_i64(c, m->saved_nanousd),
+        .saved_us = read_i64(c, m->saved_us),
+        .config_id = read_id(c, m->config_id, "config_id is no id"),
+        .config_number = read_i64(c, m->config_number),
+        .assignment = read_text(m->assignment),
+        .prompt_id = read_id(c, m->prompt_id, "prompt_id is no id"),
+        .prompt_version = read_i64(c, m->prompt_version),
+        .mirror_of = read_id(c, m->mirror_of, "mirror_of is no id")};
     struct usage_attempt *attempts = NULL;
     if (m->n_attempts > ATTEMPTS_MAX) {
         fault(c, "too many attempts");

@@ -37,6 +37,12 @@ static const struct permission_row {
     [PERMISSION_PROVIDER_TEST] = {"provider.test", OWN | ADM | WAD | WMA},
     [PERMISSION_MODEL_READ] = {"model.read", OWN | ADM | AUD | WS_ALL},
     [PERMISSION_MODEL_WRITE] = {"model.write", OWN | ADM | WAD | WMA},
+    [PERMISSION_CONFIG_READ] = {"config.read", OWN | ADM | AUD | WS_ALL},
+    [PERMISSION_CONFIG_WRITE] = {"config.write", OWN | ADM | WAD | WMA | WDE},
+    [PERMISSION_CONFIG_PUBLISH] = {"config.publish", OWN | ADM | WAD | WMA},
+    [PERMISSION_PROMPT_READ] = {"prompt.read", OWN | ADM | AUD | WS_ALL},
+    [PERMISSION_PROMPT_WRITE] = {"prompt.write", OWN | ADM | WAD | WMA | WDE},
+    [PERMISSION_PROMPT_PUBLISH] = {"prompt.publish", OWN | ADM | WAD | WMA},
     [PERMISSION_CATALOGUE_WRITE] = {"catalogue.write", OWN | ADM},
     [PERMISSION_CATALOGUE_MANAGE] = {"catalogue.manage", 0},
     [PERMISSION_TOKEN_READ] = {"token.read", OWN | ADM | AUD},
@@ -48,6 +54,8 @@ static const struct permission_row {
     [PERMISSION_STATUS_READ] = {"status.read", ORG_ALL | WS_ALL},
     [PERMISSION_CONFIG_APPLY] = {"config.apply", OWN | ADM | WAD},
     [PERMISSION_CONFIG_EXPORT] = {"config.export", OWN | ADM | AUD | WAD | WMA},
+    [PERMISSION_ROUTING_EXPLAIN] = {"routing.explain", OWN | ADM | WAD | WMA | WDE},
+    [PERMISSION_CACHE_PURGE] = {"cache.purge", OWN | ADM | WAD | WMA},
 };
 
 static const struct role_row {

@@ -36,9 +36,9 @@ void build_key_init(struct build_key *k, const struct uuid *id, const uint8_t ke
     crypto_hkdf(key, 32, NULL, 0, "weir snapshot nonce", k->nonce_key, 32);
 }
 
-/* The nonce is a function of what is encrypted: equal only for equal text of the same provider,
- * where equal bytes are wanted. */
-static struct str seal_credential(const struct uuid *provider, struct str plain,
+/* The nonce is a function of what is encrypted: equal only for equal text of the same provider (or
+ * config), where equal bytes are wanted. */
+static struct str seal_credential(const struct uuid *owner, struct str plain,
                                   const struct build_key *k, struct arena *a)
 {
     uint8_t mac[32];
@@ -48,13 +48,30 @@ static struct str seal_credential(const struct uuid *provider, struct str plain,
     if (!named || !out) {
         return STR_NONE;
     }
-    memcpy(named, provider->b, 16);
+    memcpy(named, owner->b, 16);
     memcpy(named + 16, plain.ptr, plain.len);
     crypto_hmac_sha256(k->nonce_key, 32, named, n, mac);
     memset(named, 0, n);
-    crypto_seal(k->key, mac, (struct str){(const char *)provider->b, 16}, plain.ptr, plain.len,
-                out);
+    crypto_seal(k->key, mac, (struct str){(const char *)owner->b, 16}, plain.ptr, plain.len, out);
     return (struct str){(const char *)out, CRYPTO_SEALED_LEN(plain.len)};
+}
+
+/* What could not be opened here goes out empty under the key's id: unreadable, which is not the
+ * same as none. */
+static bool put_credential(const struct uuid *owner, struct str plain, const struct build_key *k,
+                           struct arena *a, Weir__Credential *ret)
+{
+    struct str sealed = STR_NONE;
+    if (plain.ptr) {
+        sealed = seal_credential(owner, plain, k, a);
+        if (!sealed.ptr) {
+            return false;
+        }
+    }
+    weir__credential__init(ret);
+    ret->data_key_id = id_bytes(&k->id);
+    ret->sealed = (ProtobufCBinaryData){sealed.len, (uint8_t *)(uintptr_t)sealed.ptr};
+    return true;
 }
 
 static struct entity *pack(const struct config_row *row, const ProtobufCMessage *m, struct arena *a)
@@ -103,7 +120,11 @@ static struct entity *build_virtual_key(const struct config_row *row, struct are
     m.expires_at_ms = (int64_t)row->expires_at_ms;
     m.disabled = row->disabled;
     m.metadata_json = text(row->metadata_json);
-    return m.models && m.providers ? pack(row, &m.base, a) : NULL;
+    m.config = text(row->config);
+    m.config_locked = row->config_locked;
+    m.n_tags = row->n_tags;
+    m.tags = texts(row->tags, row->n_tags, a);
+    return m.models && m.providers && m.tags ? pack(row, &m.base, a) : NULL;
 }
 
 static struct entity *build_provider(const struct config_row *row, struct str credential,
@@ -121,17 +142,9 @@ static struct entity *build_provider(const struct config_row *row, struct str cr
     m.settings_json = text(row->settings_json);
     m.disabled = row->disabled;
     if (row->credential.ptr) {
-        /* One that could not be opened here goes out empty under the key's id: unreadable, which is
-         * not the same as none. */
-        struct str sealed = STR_NONE;
-        if (credential.ptr) {
-            sealed = seal_credential(&row->id, credential, k, a);
-            if (!sealed.ptr) {
-                return NULL;
-            }
+        if (!put_credential(&row->id, credential, k, a, &c)) {
+            return NULL;
         }
-        c.data_key_id = id_bytes(&k->id);
-        c.sealed = (ProtobufCBinaryData){sealed.len, (uint8_t *)(uintptr_t)sealed.ptr};
         m.credential = &c;
     }
     return pack(row, &m.base, a);
@@ -158,6 +171,7 @@ static struct entity *build_model(const struct config_row *row, struct arena *a)
     m.workspace_id = id_bytes(&row->workspace_id);
     m.name = text(row->name);
     m.settings_json = text(row->settings_json);
+    m.config = text(row->config);
     m.n_targets = row->n_targets;
     m.targets = list;
     return pack(row, &m.base, a);
@@ -174,7 +188,81 @@ static struct entity *build_catalogue(const struct config_row *row, struct arena
     return pack(row, &m.base, a);
 }
 
-struct entity *build_entity(const struct config_row *row, struct str credential,
+static Weir__DocumentVersion **versions_of(const struct config_row *row, const struct str *secrets,
+                                           const struct build_key *k, struct arena *a)
+{
+    size_t n = row->n_versions + 1;
+    Weir__DocumentVersion *v = arena_alloc(a, n * sizeof(*v));
+    Weir__DocumentVersion **list = arena_alloc(a, n * sizeof(*list));
+    Weir__Credential *c = arena_alloc(a, n * sizeof(*c));
+    if (!v || !list || !c) {
+        return NULL;
+    }
+    for (size_t i = 0; i < row->n_versions; i++) {
+        weir__document_version__init(&v[i]);
+        v[i].number = row->versions[i].number;
+        v[i].document_json = text(row->versions[i].document);
+        if (row->versions[i].secrets.ptr) {
+            if (!put_credential(&row->id, secrets[i], k, a, &c[i])) {
+                return NULL;
+            }
+            v[i].secrets = &c[i];
+        }
+        list[i] = &v[i];
+    }
+    return list;
+}
+
+static Weir__DocumentLabel **labels_of(const struct config_row *row, struct arena *a)
+{
+    Weir__DocumentLabel *l = arena_alloc(a, (row->n_labels + 1) * sizeof(*l));
+    Weir__DocumentLabel **list = arena_alloc(a, (row->n_labels + 1) * sizeof(*list));
+    if (!l || !list) {
+        return NULL;
+    }
+    for (size_t i = 0; i < row->n_labels; i++) {
+        weir__document_label__init(&l[i]);
+        l[i].name = text(row->labels[i].name);
+        l[i].version = row->labels[i].version;
+        list[i] = &l[i];
+    }
+    return list;
+}
+
+/* Configs and prompts: two messages with the same members. */
+#define FILL_DOCUMENT(m, row, list, label_list)                  \
+    do {                                                         \
+        (m).id = id_bytes(&(row)->id);                           \
+        (m).organization_id = id_bytes(&(row)->organization_id); \
+        (m).workspace_id = id_bytes(&(row)->workspace_id);       \
+        (m).name = text((row)->name);                            \
+        (m).n_versions = (row)->n_versions;                      \
+        (m).versions = (list);                                   \
+        (m).n_labels = (row)->n_labels;                          \
+        (m).labels = (label_list);                               \
+        (m).published = (row)->published;                        \
+    } while (0)
+
+static struct entity *build_document(const struct config_row *row, const struct str *secrets,
+                                     const struct build_key *k, struct arena *a)
+{
+    Weir__DocumentVersion **versions = versions_of(row, secrets, k, a);
+    Weir__DocumentLabel **labels = labels_of(row, a);
+    if (!versions || !labels) {
+        return NULL;
+    }
+    if (row->kind == CONFIG_ROUTING) {
+        Weir__Config m = WEIR__CONFIG__INIT;
+        FILL_DOCUMENT(m, row, versions, labels);
+        return pack(row, &m.base, a);
+    }
+    Weir__Prompt m = WEIR__PROMPT__INIT;
+    FILL_DOCUMENT(m, row, versions, labels);
+    m.partial = row->partial;
+    return pack(row, &m.base, a);
+}
+
+struct entity *build_entity(const struct config_row *row, const struct build_secrets *plain,
                             const struct build_key *k)
 {
     struct arena *a = arena_new(0);
@@ -188,10 +276,14 @@ struct entity *build_entity(const struct config_row *row, struct str credential,
         e = build_virtual_key(row, a);
         break;
     case CONFIG_PROVIDER:
-        e = build_provider(row, credential, k, a);
+        e = build_provider(row, plain->credential, k, a);
         break;
     case CONFIG_MODEL:
         e = build_model(row, a);
+        break;
+    case CONFIG_ROUTING:
+    case CONFIG_PROMPT:
+        e = build_document(row, plain->versions, k, a);
         break;
     case CONFIG_CATALOGUE:
         e = build_catalogue(row, a);

@@ -11,30 +11,60 @@
 
 #define PAGE_ROWS 5000
 #define LOG_DEFAULT 200000
-#define CREDENTIAL_ARENA ((size_t)4 << 20)
+#define CREDENTIAL_ARENA ((size_t)64 << 20)
 
-static struct entity *entity_of(const struct state *s, const struct config_row *row)
+/* Plain text of what is sealed in a row; NULL ptr: it cannot be opened. */
+static struct str open_sealed(const struct state *s, const struct config_row *row,
+                              const char *table, const char *column, struct str sealed,
+                              struct str kek, struct arena *a)
 {
     struct str plain = STR_NONE;
     struct error ignored = ERROR_INIT;
-    if (!row->credential.ptr) {
-        return build_entity(row, plain, &s->key);
-    }
-    struct arena *a = arena_new(CREDENTIAL_ARENA);
-    struct str kek = row->credential_kek;
-    if (!kek.ptr || !seal_open(s->config.keys, kek.ptr, "providers", &row->id, "credential",
-                               row->credential, a, &plain, &ignored)) {
+    if (!kek.ptr ||
+        !seal_open(s->config.keys, kek.ptr, table, &row->id, column, sealed, a, &plain, &ignored)) {
         char id[37];
-        plain = STR_NONE;
         uuid_format(&row->id, id);
         log_write(LOG_WARN, "credential_unreadable",
-                  "a provider's credential cannot be opened with the keys given",
-                  LOG_Z("provider", id));
+                  "a stored credential cannot be opened with the keys given", LOG_Z("table", table),
+                  LOG_Z("id", id));
+        return STR_NONE;
     }
-    struct entity *e = build_entity(row, plain, &s->key);
-    if (plain.ptr) {
-        memset((void *)(uintptr_t)plain.ptr, 0, plain.len);
+    return plain;
+}
+
+static void forget(const struct build_secrets *x, size_t n_versions)
+{
+    if (x->credential.ptr) {
+        explicit_bzero((void *)(uintptr_t)x->credential.ptr, x->credential.len);
     }
+    for (size_t i = 0; x->versions && i < n_versions; i++) {
+        if (x->versions[i].ptr) {
+            explicit_bzero((void *)(uintptr_t)x->versions[i].ptr, x->versions[i].len);
+        }
+    }
+}
+
+static struct entity *entity_of(const struct state *s, const struct config_row *row)
+{
+    struct build_secrets plain = {.credential = STR_NONE};
+    if (!row->credential.ptr && row->n_versions == 0) {
+        return build_entity(row, &plain, &s->key);
+    }
+    struct arena *a = arena_new(CREDENTIAL_ARENA);
+    if (row->credential.ptr) {
+        plain.credential =
+            open_sealed(s, row, "providers", "credential", row->credential, row->credential_kek, a);
+    }
+    struct str *versions = arena_zalloc(a, (row->n_versions + 1) * sizeof(*versions));
+    for (size_t i = 0; versions && i < row->n_versions; i++) {
+        const struct config_version *v = &row->versions[i];
+        if (v->secrets.ptr) {
+            versions[i] = open_sealed(s, row, "configs", "secrets", v->secrets, v->secrets_kek, a);
+        }
+    }
+    plain.versions = versions;
+    struct entity *e = versions ? build_entity(row, &plain, &s->key) : NULL;
+    forget(&plain, row->n_versions);
     arena_free(a);
     return e;
 }
@@ -53,6 +83,11 @@ static bool add_rows(const struct state *s, const struct config_row *rows, size_
     return true;
 }
 
+static unsigned page_rows(unsigned kind)
+{
+    return kind == CONFIG_ROUTING || kind == CONFIG_PROMPT ? CHANGES_PAGE_DOCUMENTS : PAGE_ROWS;
+}
+
 static bool read_kind(struct state *s, struct tx *t, unsigned kind, struct entity_list *ret,
                       struct error *err)
 {
@@ -61,13 +96,13 @@ static bool read_kind(struct state *s, struct tx *t, unsigned kind, struct entit
         struct config_row *rows = NULL;
         size_t n = 0;
         struct arena *a = arena_new(0);
-        bool ok = changes_page(t, kind, &after, PAGE_ROWS, a, &rows, &n, err) &&
+        bool ok = changes_page(t, kind, &after, page_rows(kind), a, &rows, &n, err) &&
                   add_rows(s, rows, n, 0, ret, err);
         if (ok && n > 0) {
             after = rows[n - 1].id;
         }
         arena_free(a);
-        if (!ok || n < PAGE_ROWS) {
+        if (!ok || n < page_rows(kind)) {
             return ok;
         }
     }
@@ -148,9 +183,10 @@ static bool collect_kind(struct state *s, struct tx *t, unsigned kind, const str
             }
         }
     }
-    for (size_t i = 0; ok && i < n_ids; i += PAGE_ROWS) {
+    const size_t most = page_rows(kind);
+    for (size_t i = 0; ok && i < n_ids; i += most) {
         struct config_row *rows = NULL;
-        size_t m = 0, k = n_ids - i < PAGE_ROWS ? n_ids - i : PAGE_ROWS;
+        size_t m = 0, k = n_ids - i < most ? n_ids - i : most;
         struct arena *page = arena_new(0);
         ok = changes_rows(t, kind, ids + i, k, page, &rows, &m, err) &&
              add_rows(s, rows, m, 0, ret, err);

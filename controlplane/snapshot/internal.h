@@ -46,10 +46,15 @@ struct build_key {
     uint8_t key[32], nonce_key[32];
 };
 void build_key_init(struct build_key *k, const struct uuid *id, const uint8_t key[static 32]);
-/* Row to message, pure: the same row and key give the same bytes in every instance. `credential`:
- * the provider's plain credential; ptr NULL: none, or (row->credential present) one that could not
- * be opened. */
-struct entity *build_entity(const struct config_row *row, struct str credential,
+/* What is sealed in a row, opened: the provider's credential, and of each version of a config its
+ * secrets (a JSON object). ptr NULL: none, or (where the row has one) one that could not be opened.
+ */
+struct build_secrets {
+    struct str credential;
+    const struct str *versions; /* as many as the row has */
+};
+/* Row to message, pure: the same row and key give the same bytes in every instance. */
+struct entity *build_entity(const struct config_row *row, const struct build_secrets *plain,
                             const struct build_key *k);
 
 struct group {

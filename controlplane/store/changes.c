@@ -1,16 +1,24 @@
 /* Rows of the configuration and the log of changes: see changes.h. */
 #include "controlplane/store/changes.h"
 
+#include "common/json.h"
+
 /* Both forms of reading share their columns; $1 is the id to start behind or an array of ids. */
 #define ORGANIZATION_COLUMNS "SELECT id, id, NULL, name, settings::text FROM organizations"
 #define WORKSPACE_COLUMNS "SELECT id, organization_id, id, name FROM workspaces"
 #define KEY_COLUMNS                                                                             \
     "SELECT id, organization_id, workspace_id, name, user_id, secret_hash, models, providers, " \
-    "metadata::text, disabled, expires_at FROM virtual_keys"
+    "metadata::text, disabled, expires_at, config, config_locked, tags FROM virtual_keys"
 #define PROVIDER_COLUMNS                                                                           \
     "SELECT id, organization_id, workspace_id, name, kind, base_url, settings::text, timeout_ms, " \
     "credential, credential_kek, disabled FROM providers"
-#define MODEL_COLUMNS "SELECT id, organization_id, workspace_id, name, settings::text FROM models"
+#define MODEL_COLUMNS \
+    "SELECT id, organization_id, workspace_id, name, settings::text, config FROM models"
+#define ROUTING_COLUMNS \
+    "SELECT id, organization_id, workspace_id, name, published, labels::text FROM configs"
+#define PROMPT_COLUMNS                                                                       \
+    "SELECT id, organization_id, workspace_id, name, published, labels::text, partial FROM " \
+    "prompts"
 #define CATALOGUE_COLUMNS \
     "SELECT id, organization_id, NULL, model, entry::text, provider FROM catalogue_models"
 #define PAGE " id > $1 ORDER BY id LIMIT $2"
@@ -26,6 +34,8 @@ static const struct {
                     KEY_COLUMNS " WHERE revoked_at IS NULL AND" NAMED},
     [CONFIG_PROVIDER] = {PROVIDER_COLUMNS " WHERE" PAGE, PROVIDER_COLUMNS " WHERE" NAMED},
     [CONFIG_MODEL] = {MODEL_COLUMNS " WHERE" PAGE, MODEL_COLUMNS " WHERE" NAMED},
+    [CONFIG_ROUTING] = {ROUTING_COLUMNS " WHERE" PAGE, ROUTING_COLUMNS " WHERE" NAMED},
+    [CONFIG_PROMPT] = {PROMPT_COLUMNS " WHERE" PAGE, PROMPT_COLUMNS " WHERE" NAMED},
     [CONFIG_CATALOGUE] = {CATALOGUE_COLUMNS " WHERE" PAGE, CATALOGUE_COLUMNS " WHERE" NAMED},
 };
 
@@ -87,6 +97,29 @@ static size_t texts(const struct db_rows *r, size_t row, int col, struct arena *
     return n;
 }
 
+/* jsonb's text: its members always come in the same order. */
+static size_t labels(const struct db_rows *r, size_t row, int col, struct arena *a,
+                     const struct config_label **ret)
+{
+    struct json_value object, name, value;
+    struct error ignored = ERROR_INIT;
+    size_t n = 0, pos = 0, most = 0;
+    struct str text = copy(r, row, col, a);
+    for (size_t i = 0; i < text.len; i++) {
+        most += text.ptr[i] == ':';
+    }
+    struct config_label *list = arena_alloc(a, (most + 1) * sizeof(*list));
+    *ret = list;
+    if (!list || !json_validate(text, 0, &object, &ignored)) {
+        return 0;
+    }
+    while (n < most && json_next(object, &pos, &name, &value)) {
+        list[n].name = arena_str(a, json_text(name));
+        n += json_u64(value, &list[n].version);
+    }
+    return n;
+}
+
 static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct arena *a,
                      struct config_row *ret)
 {
@@ -103,6 +136,9 @@ static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct ar
         ret->metadata_json = copy(r, i, 8, a);
         ret->disabled = db_bool(r, i, 9);
         ret->expires_at_ms = db_time_ms(r, i, 10);
+        ret->config = copy(r, i, 11, a);
+        ret->config_locked = db_bool(r, i, 12);
+        ret->n_tags = texts(r, i, 13, a, &ret->tags);
     } else if (kind == CONFIG_PROVIDER) {
         ret->provider_kind = copy(r, i, 4, a);
         ret->base_url = copy(r, i, 5, a);
@@ -111,8 +147,15 @@ static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct ar
         ret->credential = db_is_null(r, i, 8) ? STR_NONE : db_bytes(r, i, 8, a);
         ret->credential_kek = copy(r, i, 9, a);
         ret->disabled = db_bool(r, i, 10);
-    } else if (kind == CONFIG_MODEL || kind == CONFIG_ORGANIZATION) {
+    } else if (kind == CONFIG_MODEL) {
         ret->settings_json = copy(r, i, 4, a);
+        ret->config = copy(r, i, 5, a);
+    } else if (kind == CONFIG_ORGANIZATION) {
+        ret->settings_json = copy(r, i, 4, a);
+    } else if (kind == CONFIG_ROUTING || kind == CONFIG_PROMPT) {
+        ret->published = (uint64_t)db_i64(r, i, 4);
+        ret->n_labels = labels(r, i, 5, a, &ret->labels);
+        ret->partial = kind == CONFIG_PROMPT && db_bool(r, i, 6);
     } else if (kind == CONFIG_CATALOGUE) {
         ret->settings_json = copy(r, i, 4, a);
         ret->provider_kind = copy(r, i, 5, a);
@@ -164,6 +207,53 @@ static bool read_targets(struct tx *t, struct config_row *rows, size_t n, struct
     return targets ? true : error_set(err, ERR_INTERNAL, "out of memory");
 }
 
+/* Versions of the configs or prompts in rows[0..n), which are sorted by id. */
+static bool read_versions(struct tx *t, unsigned kind, struct config_row *rows, size_t n,
+                          struct arena *a, struct error *err)
+{
+    struct db_rows *r;
+    struct str *ids = arena_alloc(a, (n + 1) * sizeof(*ids));
+    char *text = arena_alloc(a, n * 37 + 1);
+    if (!ids || !text) {
+        return error_set(err, ERR_INTERNAL, "out of memory");
+    }
+    for (size_t i = 0; i < n; i++) {
+        uuid_format(&rows[i].id, text + i * 37);
+        ids[i] = (struct str){text + i * 37, 36};
+    }
+    if (!tx_exec(t, &r, err,
+                 kind == CONFIG_ROUTING
+                     ? "SELECT owner_id, number, document, secrets, secrets_kek FROM "
+                       "config_documents WHERE owner_id = ANY (($1::text[])::uuid[]) "
+                       "ORDER BY owner_id, number"
+                     : "SELECT owner_id, number, document, NULL, NULL FROM prompt_documents "
+                       "WHERE owner_id = ANY (($1::text[])::uuid[]) ORDER BY owner_id, number",
+                 DB_TEXTS(ids, n))) {
+        return false;
+    }
+    size_t total = db_count(r), at = 0;
+    struct config_version *list = arena_zalloc(a, (total + 1) * sizeof(*list));
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        rows[i].versions = list + at;
+        for (; ok && at < total; at++, rows[i].n_versions++) {
+            struct uuid owner = db_uuid(r, at, 0);
+            if (!uuid_eq(&owner, &rows[i].id)) {
+                break;
+            }
+            list[at] = (struct config_version){
+                .number = (uint64_t)db_i64(r, at, 1),
+                .document = copy(r, at, 2, a),
+                .secrets = db_is_null(r, at, 3) ? STR_NONE : db_bytes(r, at, 3, a),
+                .secrets_kek = copy(r, at, 4, a),
+            };
+            ok = list[at].document.ptr != NULL;
+        }
+    }
+    db_rows_free(r);
+    return ok || error_set(err, ERR_INTERNAL, "out of memory");
+}
+
 static bool read_rows(struct tx *t, struct db_rows *r, unsigned kind, struct arena *a,
                       struct config_row **ret, size_t *ret_n, struct error *err)
 {
@@ -177,6 +267,10 @@ static bool read_rows(struct tx *t, struct db_rows *r, unsigned kind, struct are
         return error_set(err, ERR_INTERNAL, "out of memory");
     }
     if (kind == CONFIG_MODEL && !read_targets(t, rows, n, a, err)) {
+        return false;
+    }
+    if ((kind == CONFIG_ROUTING || kind == CONFIG_PROMPT) && n > 0 &&
+        !read_versions(t, kind, rows, n, a, err)) {
         return false;
     }
     *ret = rows;

@@ -6,6 +6,9 @@
 
 #include "controlplane/store/db.h"
 
+/* Rows of these kinds carry whole documents: fewer are read at once. */
+#define CHANGES_PAGE_DOCUMENTS 32
+
 /* The numbers of proto/snapshot.proto's Kind, as change_log.kind has them. */
 enum config_kind {
     CONFIG_ORGANIZATION = 1,
@@ -14,6 +17,8 @@ enum config_kind {
     CONFIG_PROVIDER,
     CONFIG_MODEL,
     CONFIG_CATALOGUE,
+    CONFIG_ROUTING, /* a routing config */
+    CONFIG_PROMPT,
     CONFIG_KIND_END
 };
 
@@ -21,6 +26,16 @@ struct config_target {
     struct uuid provider_id;
     struct str model, endpoint;
     uint32_t weight;
+};
+
+struct config_version {
+    uint64_t number;
+    struct str document, secrets, secrets_kek; /* sealed; NULL ptr: it holds none */
+};
+
+struct config_label {
+    struct str name;
+    uint64_t version;
 };
 
 /* One row of any kind; fields that a kind lacks are zero. */
@@ -39,6 +54,16 @@ struct config_row {
     struct str settings_json;            /* organization, provider, model; catalogue: the entry */
     const struct config_target *targets; /* model, in order */
     size_t n_targets;
+    struct str config; /* key, model: a reference; NULL ptr: none */
+    bool config_locked;
+    const struct str *tags; /* key */
+    size_t n_tags;
+    const struct config_version *versions; /* routing config, prompt: ascending */
+    size_t n_versions;
+    const struct config_label *labels;
+    size_t n_labels;
+    uint64_t published;
+    bool partial;
     bool disabled;
 };
 

@@ -11,6 +11,7 @@ static const struct object_column columns[MODEL_COLUMN_COUNT] = {
     [MODEL_REVISION] = {"revision", OBJECT_I64},
     [MODEL_CREATED_AT] = {"created_at", OBJECT_TIME},
     [MODEL_UPDATED_AT] = {"updated_at", OBJECT_TIME},
+    [MODEL_CONFIG] = {"config", OBJECT_TEXT},
 };
 
 const struct object_table models_table = {

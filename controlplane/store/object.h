@@ -28,7 +28,7 @@ struct object_column {
     enum object_type type;
 };
 
-#define OBJECT_COLUMNS_MAX 20
+#define OBJECT_COLUMNS_MAX 24
 
 struct object_table {
     const char *name;

@@ -38,7 +38,12 @@ bool organization_in_use(struct tx *t, const struct uuid *organization,
             "WHERE "
             "organization_id = $1 AND ($2::uuid IS NULL OR workspace_id = $2::uuid)) OR EXISTS "
             "(SELECT FROM "
-            "models WHERE organization_id = $1 AND ($2::uuid IS NULL OR workspace_id = $2::uuid))",
+            "models WHERE organization_id = $1 AND ($2::uuid IS NULL OR workspace_id = $2::uuid)) "
+            "OR "
+            "EXISTS (SELECT FROM configs WHERE organization_id = $1 AND ($2::uuid IS NULL OR "
+            "workspace_id = $2::uuid)) OR EXISTS (SELECT FROM prompts WHERE organization_id = $1 "
+            "AND "
+            "($2::uuid IS NULL OR workspace_id = $2::uuid))",
             DB_UUID(organization), one)) {
         return false;
     }

@@ -14,6 +14,7 @@ static const struct object_column columns[PROVIDER_COLUMN_COUNT] = {
     [PROVIDER_CREDENTIAL_KEK] = {"credential_kek", OBJECT_TEXT},
     [PROVIDER_CREDENTIAL_MASK] = {"credential_mask", OBJECT_TEXT},
     [PROVIDER_CREDENTIAL_FIELDS] = {"credential_fields", OBJECT_TEXTS},
+    [PROVIDER_CREDENTIAL_KEYS] = {"credential_keys", OBJECT_I64},
     [PROVIDER_DISABLED] = {"disabled", OBJECT_BOOL},
     [PROVIDER_OWNED_BY] = {"owned_by", OBJECT_TEXT},
     [PROVIDER_REVISION] = {"revision", OBJECT_I64},

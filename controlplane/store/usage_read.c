@@ -7,22 +7,40 @@
 #define DAY_MS 86400000ull
 #define DAY_OF(n) "(to_timestamp(" n "::bigint / 1000.0) AT TIME ZONE 'UTC')::date"
 
+/* $1..$17, filled by FILTER_PARAMS. */
+#define FILTER                                                                                    \
+    "WHERE e.organization_id = $1 AND ($2::uuid IS NULL OR e.id = $2::uuid) "                     \
+    "AND ($3::uuid IS NULL OR e.id < $3::uuid) "                                                  \
+    "AND (NOT $4 OR e.workspace_id = ANY($5::text[]::uuid[])) "                                   \
+    "AND ($6::uuid IS NULL OR e.key_id = $6::uuid) AND ($7::text IS NULL OR e.model = $7::text) " \
+    "AND ($8::text IS NULL OR e.outcome = $8::text) "                                             \
+    "AND ($9 = 0 OR e.status = $9 OR ($9 < 10 AND e.status / 100 = $9)) "                         \
+    "AND ($10::timestamptz IS NULL OR e.started_at >= $10::timestamptz) "                         \
+    "AND ($11::timestamptz IS NULL OR e.started_at < $11::timestamptz) "                          \
+    "AND e.day >= " DAY_OF("$12") " AND e.day <= " DAY_OF(                                        \
+        "$13") " "                                                                                \
+               "AND ($14::uuid IS NULL OR e.config_id = $14::uuid) "                              \
+               "AND ($15::uuid IS NULL OR e.prompt_id = $15::uuid) "                              \
+               "AND ($16::text IS NULL OR e.cache_status = $16::text) "                           \
+               "AND ($17::text IS NULL OR e.assignment = $17::text) "
+#define OPTIONAL_ID(p) ((p) ? DB_UUID(p) : DB_NULL)
+#define FILTER_PARAMS(q, before, workspaces, first_ms, last_ms)                               \
+    DB_UUID((q)->organization), OPTIONAL_ID((q)->id), OPTIONAL_ID(before),                    \
+        DB_BOOL((q)->only_workspaces), DB_TEXTS(workspaces, (q)->n_workspaces),               \
+        OPTIONAL_ID((q)->key), DB_STR((q)->model), DB_STR((q)->outcome), DB_I64((q)->status), \
+        DB_TIME_MS((q)->from_ms), DB_TIME_MS((q)->to_ms), DB_I64(first_ms), DB_I64(last_ms),  \
+        OPTIONAL_ID((q)->config), OPTIONAL_ID((q)->prompt), DB_STR((q)->cache_status),        \
+        DB_STR((q)->assignment)
+
 static const char list_sql[] =
     "SELECT e.id, e.organization_id, e.workspace_id, e.key_id, e.user_id, e.data_plane_id, k.name, "
     "e.started_at, e.received_at, e.duration_us, e.first_byte_us, e.status, e.cost_nanousd, "
     "e.config_version, "
     "e.price_version, e.endpoint, e.dialect, e.model, e.outcome, e.error_code, e.metadata::text, "
-    "e.trace_id, e.stream "
-    "FROM usage_events e LEFT JOIN virtual_keys k ON k.id = e.key_id "
-    "WHERE e.organization_id = $1 AND ($2::uuid IS NULL OR e.id = $2::uuid) "
-    "AND ($3::uuid IS NULL OR e.id < $3::uuid) "
-    "AND (NOT $4 OR e.workspace_id = ANY($5::text[]::uuid[])) "
-    "AND ($6::uuid IS NULL OR e.key_id = $6::uuid) AND ($7::text IS NULL OR e.model = $7::text) "
-    "AND ($8::text IS NULL OR e.outcome = $8::text) "
-    "AND ($9 = 0 OR e.status = $9 OR ($9 < 10 AND e.status / 100 = $9)) "
-    "AND ($10::timestamptz IS NULL OR e.started_at >= $10::timestamptz) "
-    "AND ($11::timestamptz IS NULL OR e.started_at < $11::timestamptz) "
-    "AND e.day >= " DAY_OF("$12") " AND e.day <= " DAY_OF("$13") " ORDER BY e.id DESC LIMIT $14";
+    "e.trace_id, e.stream, e.cache_status, e.saved_nanousd, e.saved_us, e.config_id, "
+    "e.config_number, e.assignment, e.prompt_id, e.prompt_version, e.mirror_of "
+    "FROM usage_events e LEFT JOIN virtual_keys k ON k.id = e.key_id " FILTER
+    "ORDER BY e.id DESC LIMIT $18";
 
 /* The days that can hold what is asked for. */
 static void day_bounds(const struct usage_query *q, uint64_t *ret_first_ms, uint64_t *ret_last_ms)
@@ -64,6 +82,15 @@ static void read_event(const struct db_rows *rows, size_t i, struct arena *a, st
     e->metadata_json = arena_str(a, db_text(rows, i, 20));
     e->trace_id = arena_str(a, db_text(rows, i, 21));
     e->stream = db_bool(rows, i, 22);
+    e->cache_status = arena_str(a, db_text(rows, i, 23));
+    e->saved_nanousd = db_i64(rows, i, 24);
+    e->saved_us = db_i64(rows, i, 25);
+    e->config_id = db_uuid(rows, i, 26);
+    e->config_number = db_i64(rows, i, 27);
+    e->assignment = arena_str(a, db_text(rows, i, 28));
+    e->prompt_id = db_uuid(rows, i, 29);
+    e->prompt_version = db_i64(rows, i, 30);
+    e->mirror_of = db_uuid(rows, i, 31);
 }
 
 bool usage_event_list(struct tx *t, const struct usage_query *q, struct arena *a,
@@ -73,12 +100,8 @@ bool usage_event_list(struct tx *t, const struct usage_query *q, struct arena *a
     uint64_t first_ms, last_ms;
     day_bounds(q, &first_ms, &last_ms);
     struct str *workspaces = object_id_texts(q->workspaces, q->n_workspaces, a);
-    if (!tx_exec(t, &rows, err, list_sql, DB_UUID(q->organization),
-                 q->id ? DB_UUID(q->id) : DB_NULL, q->before ? DB_UUID(q->before) : DB_NULL,
-                 DB_BOOL(q->only_workspaces), DB_TEXTS(workspaces, q->n_workspaces),
-                 q->key ? DB_UUID(q->key) : DB_NULL, DB_STR(q->model), DB_STR(q->outcome),
-                 DB_I64(q->status), DB_TIME_MS(q->from_ms), DB_TIME_MS(q->to_ms), DB_I64(first_ms),
-                 DB_I64(last_ms), DB_I64(q->limit))) {
+    if (!tx_exec(t, &rows, err, list_sql,
+                 FILTER_PARAMS(q, q->before, workspaces, first_ms, last_ms), DB_I64(q->limit))) {
         return false;
     }
     size_t n = db_count(rows);
@@ -91,6 +114,84 @@ bool usage_event_list(struct tx *t, const struct usage_query *q, struct arena *a
     *ret_n = list ? n : 0;
     return list != NULL || error_set(err, ERR_OVERLOADED, "%s", "");
 }
+
+/* ---- sums ---- */
+
+static const struct {
+    const char *by, *sql;
+} groups[] = {
+    {"day", "e.day::text"},
+    {"model", "e.model"},
+    {"key_id", "coalesce('key_' || replace(e.key_id::text, '-', ''), '')"},
+    {"cache_status", "e.cache_status"},
+    {"config_id", "coalesce('cfg_' || replace(e.config_id::text, '-', ''), '')"},
+    {"prompt_id", "coalesce('prm_' || replace(e.prompt_id::text, '-', ''), '')"},
+    {"assignment", "e.assignment"},
+};
+
+static const char *group_sql(struct str by)
+{
+    for (size_t i = 0; by.ptr && i < sizeof groups / sizeof groups[0]; i++) {
+        if (str_eqz(by, groups[i].by)) {
+            return groups[i].sql;
+        }
+    }
+    return NULL;
+}
+
+bool usage_group_known(struct str by)
+{
+    return group_sql(by) != NULL;
+}
+
+static void read_sum(const struct db_rows *rows, size_t i, struct arena *a, bool grouped,
+                     struct usage_sum *ret)
+{
+    struct str *texts[] = {&ret->requests, &ret->cache_hits, &ret->cost_nanousd,
+                           &ret->saved_nanousd, &ret->saved_us};
+    ret->group = grouped ? arena_str(a, db_text(rows, i, 0)) : STR_NONE;
+    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
+        *texts[k] = arena_str(a, db_text(rows, i, 1 + (int)k));
+    }
+}
+
+bool usage_sum_list(struct tx *t, const struct usage_query *q, struct str by, struct arena *a,
+                    struct usage_sum **ret, size_t *ret_n, struct error *err)
+{
+    struct db_rows *rows = NULL;
+    uint64_t first_ms, last_ms;
+    struct usage_query days = *q;
+    const char *group = group_sql(by);
+    days.id = days.before = NULL;
+    day_bounds(&days, &first_ms, &last_ms);
+    struct str *workspaces = object_id_texts(q->workspaces, q->n_workspaces, a);
+    /* a hit is what cost nothing because another's answer was given: from the cache, or shared */
+    struct str sql = arena_printf(
+        a,
+        "SELECT %s, count(*), count(*) FILTER (WHERE e.cache_status IN ('hit', 'coalesced')), "
+        "coalesce(sum(e.cost_nanousd), 0), coalesce(sum(e.saved_nanousd), 0), "
+        "coalesce(sum(e.saved_us), 0) FROM usage_events e " FILTER "%s LIMIT $18",
+        group ? group : "NULL", group ? "GROUP BY 1 ORDER BY 2 DESC, 1" : "");
+    if (!sql.ptr) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    if (!tx_exec(t, &rows, err, sql.ptr,
+                 FILTER_PARAMS(&days, days.before, workspaces, first_ms, last_ms),
+                 DB_I64(q->limit))) {
+        return false;
+    }
+    size_t n = db_count(rows);
+    struct usage_sum *list = arena_zalloc(a, (n + 1) * sizeof *list);
+    for (size_t i = 0; list && i < n; i++) {
+        read_sum(rows, i, a, group != NULL, &list[i]);
+    }
+    db_rows_free(rows);
+    *ret = list;
+    *ret_n = list ? n : 0;
+    return list != NULL || error_set(err, ERR_OVERLOADED, "%s", "");
+}
+
+/* ---- attempts and quantities ---- */
 
 /* Ids of the events and the first and last of their days. */
 static struct str *event_ids(const struct usage_event *events, size_t n, struct arena *a,
@@ -120,7 +221,8 @@ bool usage_attempt_list(struct tx *t, const struct usage_event *events, size_t n
             "SELECT event_id, provider_id, attempt, status, started_us, duration_us, "
             "first_byte_us, bound_nanousd, "
             "cost_nanousd, provider, model, answered_model, outcome, error_code, finish_reason, "
-            "upstream_request_id FROM usage_attempts WHERE event_id = ANY($1::text[]::uuid[]) "
+            "upstream_request_id, kind, option, credential FROM usage_attempts WHERE event_id = "
+            "ANY($1::text[]::uuid[]) "
             "AND day >= " DAY_OF("$2") " AND day <= " DAY_OF(
                 "$3") " ORDER BY event_id DESC, attempt",
             DB_TEXTS(ids, n), DB_I64(first_ms), DB_I64(last_ms))) {
@@ -140,11 +242,13 @@ bool usage_attempt_list(struct tx *t, const struct usage_event *events, size_t n
         at->bound_nanousd = db_i64(rows, i, 7);
         at->cost_nanousd = db_i64(rows, i, 8);
         struct str *texts[] = {
-            &at->provider,   &at->model,         &at->answered_model,     &at->outcome,
-            &at->error_code, &at->finish_reason, &at->upstream_request_id};
+            &at->provider,   &at->model,         &at->answered_model,      &at->outcome,
+            &at->error_code, &at->finish_reason, &at->upstream_request_id, &at->kind,
+            &at->option};
         for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
             *texts[k] = arena_str(a, db_text(rows, i, 9 + (int)k));
         }
+        at->credential = db_i64(rows, i, 18);
     }
     db_rows_free(rows);
     *ret = list;

@@ -14,7 +14,8 @@ struct usage_attempt {
     struct uuid event, provider_id;
     int64_t number, status, started_us, duration_us, first_byte_us, bound_nanousd, cost_nanousd;
     struct str provider, model, answered_model, outcome, error_code, finish_reason,
-        upstream_request_id;
+        upstream_request_id, kind, option;
+    int64_t credential;
 };
 
 struct usage_event {
@@ -24,6 +25,9 @@ struct usage_event {
     int64_t duration_us, first_byte_us, status, cost_nanousd, config_version, price_version;
     struct str endpoint, dialect, model, outcome, error_code, metadata_json, trace_id;
     bool stream;
+    struct str cache_status, assignment;
+    int64_t saved_nanousd, saved_us, config_number, prompt_version;
+    struct uuid config_id, prompt_id, mirror_of; /* nil: none */
 };
 
 struct usage_query {
@@ -32,11 +36,11 @@ struct usage_query {
     bool only_workspaces;
     const struct uuid *workspaces;
     size_t n_workspaces;
-    const struct uuid *key;
-    struct str model, outcome; /* NULL ptr: any */
-    int64_t status;            /* 0: any; 1..5: a class of hundred */
-    uint64_t from_ms, to_ms;   /* 0: open; from <= started < to */
-    const struct uuid *before; /* keyset, newest first */
+    const struct uuid *key, *config, *prompt;
+    struct str model, outcome, cache_status, assignment; /* NULL ptr: any */
+    int64_t status;                                      /* 0: any; 1..5: a class of hundred */
+    uint64_t from_ms, to_ms;                             /* 0: open; from <= started < to */
+    const struct uuid *before;                           /* keyset, newest first */
     unsigned limit;
 };
 
@@ -47,5 +51,19 @@ bool usage_attempt_list(struct tx *t, const struct usage_event *events, size_t n
                         struct usage_attempt **ret, size_t *ret_n, struct error *err);
 bool usage_quantity_list(struct tx *t, const struct usage_event *events, size_t n, struct arena *a,
                          struct usage_quantity **ret, size_t *ret_n, struct error *err);
+
+/* Sums over events, of all or of one group of them. Sums are decimal texts: they are exact, however
+ * large. */
+struct usage_sum {
+    struct str group; /* NULL ptr: all */
+    struct str requests, cache_hits, cost_nanousd, saved_nanousd, saved_us;
+};
+
+/* What events can be summed by, as the API calls it: "day", "model" … */
+bool usage_group_known(struct str by);
+/* by: NULL ptr: one row for all (there always is one); else a row a group, most requests first, at
+ * most q->limit. `before` and `id` of the query do not count. */
+bool usage_sum_list(struct tx *t, const struct usage_query *q, struct str by, struct arena *a,
+                    struct usage_sum **ret, size_t *ret_n, struct error *err);
 
 #endif

@@ -27,7 +27,7 @@ enum {
     OID_UUIDS = 2951
 };
 
-#define COLUMNS_MAX 40
+#define COLUMNS_MAX 48
 #define COLUMN_BYTES_MAX ((size_t)64 << 20)
 #define EPOCH_DAYS 10957 /* 2000-01-01 after 1970-01-01 */
 #define EPOCH_US (EPOCH_DAYS * 86400000000LL)
@@ -153,43 +153,55 @@ static void put_uuid(struct table *t, const struct uuid *u)
 }
 
 static const Oid event_columns[] = {
-    OID_DATE, OID_UUID, OID_UUID, OID_UUID, OID_UUID, OID_UUID, OID_TIMESTAMPTZ,
-    OID_INT8, OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_BOOL, OID_INT4,
-    OID_TEXT, OID_TEXT, OID_INT8, OID_INT8, OID_INT8, OID_TEXT, OID_TEXT};
-static const Oid attempt_columns[] = {OID_UUID, OID_INT2, OID_UUID, OID_TEXT, OID_TEXT, OID_TEXT,
-                                      OID_INT4, OID_TEXT, OID_TEXT, OID_TEXT, OID_INT8, OID_INT8,
-                                      OID_INT8, OID_INT8, OID_INT8, OID_TEXT};
+    OID_DATE, OID_UUID, OID_UUID, OID_UUID, OID_UUID, OID_UUID, OID_TIMESTAMPTZ, OID_INT8,
+    OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_BOOL, OID_INT4, OID_TEXT,        OID_TEXT,
+    OID_INT8, OID_INT8, OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_INT8,        OID_INT8,
+    OID_UUID, OID_INT8, OID_TEXT, OID_UUID, OID_INT8, OID_UUID};
+static const Oid attempt_columns[] = {OID_UUID, OID_INT2, OID_UUID, OID_TEXT, OID_TEXT,
+                                      OID_TEXT, OID_INT4, OID_TEXT, OID_TEXT, OID_TEXT,
+                                      OID_INT8, OID_INT8, OID_INT8, OID_INT8, OID_INT8,
+                                      OID_TEXT, OID_TEXT, OID_TEXT, OID_INT4};
 static const Oid quantity_columns[] = {OID_UUID, OID_INT2, OID_TEXT, OID_INT8, OID_INT8, OID_TEXT};
 #define COUNT(x) (sizeof(x) / sizeof((x)[0]))
 
-/* $1 plane; $2..$22 events; $23..$38 attempts; $39..$44 quantities. What hangs on an event is added
+/* $1 plane; $2..$31 events; $32..$50 attempts; $51..$56 quantities. What hangs on an event is added
  * only where the event itself was new. */
 static const char insert_sql[] =
-    "WITH e AS (INSERT INTO usage_events (day, id, organization_id, workspace_id, key_id, user_id, "
-    "started_at, duration_us, first_byte_us, endpoint, dialect, model, stream, status, outcome, "
-    "error_code, cost_nanousd, config_version, price_version, metadata, trace_id, data_plane_id) "
+    "WITH e AS (INSERT INTO usage_events (day, id, organization_id, workspace_id, key_id, "
+    "user_id, started_at, duration_us, first_byte_us, endpoint, dialect, model, stream, "
+    "status, outcome, error_code, cost_nanousd, config_version, price_version, metadata, "
+    "trace_id, cache_status, saved_nanousd, saved_us, config_id, config_number, assignment, "
+    "prompt_id, prompt_version, mirror_of, data_plane_id) "
     "SELECT v.day, v.id, v.org, v.ws, v.key, v.usr, v.started, v.dur, v.first, v.endpoint, "
-    "v.dialect, v.model, v.stream, v.status, v.outcome, v.code, v.cost, v.cv, v.pv, v.meta::jsonb, "
-    "v.trace, $1 "
+    "v.dialect, v.model, v.stream, v.status, v.outcome, v.code, v.cost, v.cv, v.pv, "
+    "v.meta::jsonb, v.trace, v.cache, v.saved, v.saved_us, v.config, v.cn, v.arm, v.prompt, "
+    "v.pn, v.mirror, $1 "
     "FROM unnest($2::date[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], "
     "$8::timestamptz[], $9::int8[], $10::int8[], $11::text[], $12::text[], $13::text[], "
-    "$14::bool[], $15::int4[], $16::text[], $17::text[], $18::int8[], $19::int8[], $20::int8[], "
-    "$21::text[], $22::text[]) AS v (day, id, org, ws, key, usr, started, dur, first, endpoint, "
-    "dialect, model, stream, status, outcome, code, cost, cv, pv, meta, trace) "
+    "$14::bool[], $15::int4[], $16::text[], $17::text[], $18::int8[], $19::int8[], "
+    "$20::int8[], $21::text[], $22::text[], $23::text[], $24::int8[], $25::int8[], "
+    "$26::uuid[], $27::int8[], $28::text[], $29::uuid[], $30::int8[], $31::uuid[]) AS v (day, "
+    "id, org, ws, key, usr, started, dur, first, endpoint, dialect, model, stream, status, "
+    "outcome, code, cost, cv, pv, meta, trace, cache, saved, saved_us, config, cn, arm, "
+    "prompt, pn, mirror) "
     "ON CONFLICT DO NOTHING RETURNING day, id, organization_id), "
-    "a AS (INSERT INTO usage_attempts (day, event_id, attempt, organization_id, provider_id, "
+    "a AS (INSERT INTO usage_attempts (day, event_id, organization_id, attempt, provider_id, "
     "provider, model, answered_model, status, outcome, error_code, finish_reason, started_us, "
-    "duration_us, first_byte_us, bound_nanousd, cost_nanousd, upstream_request_id) "
-    "SELECT e.day, e.id, v.n, e.organization_id, v.pid, v.provider, v.model, v.answered, v.status, "
-    "v.outcome, v.code, v.finish, v.started, v.dur, v.first, v.bound, v.cost, v.rid "
-    "FROM unnest($23::uuid[], $24::int2[], $25::uuid[], $26::text[], $27::text[], $28::text[], "
-    "$29::int4[], $30::text[], $31::text[], $32::text[], $33::int8[], $34::int8[], $35::int8[], "
-    "$36::int8[], $37::int8[], $38::text[]) AS v (id, n, pid, provider, model, answered, status, "
-    "outcome, code, finish, started, dur, first, bound, cost, rid) JOIN e ON e.id = v.id), "
-    "q AS (INSERT INTO usage_quantities (day, event_id, attempt, unit, organization_id, quantity, "
-    "price_picousd, source) SELECT e.day, e.id, v.n, v.unit, e.organization_id, v.quantity, "
-    "v.price, v.source FROM unnest($39::uuid[], $40::int2[], $41::text[], $42::int8[], "
-    "$43::int8[], $44::text[]) AS v (id, n, unit, quantity, price, source) JOIN e ON e.id = v.id) "
+    "duration_us, first_byte_us, bound_nanousd, cost_nanousd, upstream_request_id, kind, "
+    "option, credential) "
+    "SELECT e.day, e.id, e.organization_id, v.n, v.pid, v.provider, v.model, v.answered, "
+    "v.status, v.outcome, v.code, v.finish, v.started, v.dur, v.first, v.bound, v.cost, v.rid, "
+    "v.kind, v.option, v.credential "
+    "FROM unnest($32::uuid[], $33::int2[], $34::uuid[], $35::text[], $36::text[], $37::text[], "
+    "$38::int4[], $39::text[], $40::text[], $41::text[], $42::int8[], $43::int8[], "
+    "$44::int8[], $45::int8[], $46::int8[], $47::text[], $48::text[], $49::text[], "
+    "$50::int4[]) AS v (id, n, pid, provider, model, answered, status, outcome, code, finish, "
+    "started, dur, first, bound, cost, rid, kind, option, credential) JOIN e ON e.id = v.id), "
+    "q AS (INSERT INTO usage_quantities (day, event_id, organization_id, attempt, unit, "
+    "quantity, price_picousd, source) "
+    "SELECT e.day, e.id, e.organization_id, v.n, v.unit, v.quantity, v.price, v.source "
+    "FROM unnest($51::uuid[], $52::int2[], $53::text[], $54::int8[], $55::int8[], $56::text[]) "
+    "AS v (id, n, unit, quantity, price, source) JOIN e ON e.id = v.id) "
     "SELECT count(*) FROM e";
 
 static void put_event(struct table *t, const struct usage_event *e)
@@ -215,6 +227,15 @@ static void put_event(struct table *t, const struct usage_event *e)
     put_int(t, e->price_version);
     put_text(t, e->metadata_json.len ? e->metadata_json : STR_LIT("{}"));
     put_text(t, e->trace_id);
+    put_text(t, e->cache_status);
+    put_int(t, e->saved_nanousd);
+    put_int(t, e->saved_us);
+    put_uuid(t, &e->config_id);
+    put_int(t, e->config_number);
+    put_text(t, e->assignment);
+    put_uuid(t, &e->prompt_id);
+    put_int(t, e->prompt_version);
+    put_uuid(t, &e->mirror_of);
 }
 
 static void put_attempt(struct table *t, const struct uuid *event, const struct usage_attempt *x)
@@ -235,6 +256,9 @@ static void put_attempt(struct table *t, const struct uuid *event, const struct 
     put_int(t, x->bound_nanousd);
     put_int(t, x->cost_nanousd);
     put_text(t, x->upstream_request_id);
+    put_text(t, x->kind);
+    put_text(t, x->option);
+    put_int(t, x->credential);
 }
 
 static void put_quantity(struct table *t, const struct uuid *event, int32_t attempt,

@@ -18,6 +18,8 @@ struct usage_attempt {
     int64_t started_us, duration_us, first_byte_us, bound_nanousd, cost_nanousd;
     const struct usage_quantity *quantities;
     size_t n_quantities;
+    struct str kind, option;
+    int32_t credential;
 };
 
 /* One event, checked: texts are UTF-8 without NUL, numbers fit their columns. */
@@ -31,7 +33,10 @@ struct usage_event {
     const char *outcome;
     const struct usage_attempt *attempts;
     size_t n_attempts;
-    struct str payload; /* as received, for quarantine */
+    struct str cache_status, assignment;
+    int64_t saved_nanousd, saved_us, config_number, prompt_version;
+    struct uuid config_id, prompt_id, mirror_of; /* nil: none */
+    struct str payload;                          /* as received, for quarantine */
 };
 
 struct usage_refused {

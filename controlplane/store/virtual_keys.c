@@ -20,6 +20,9 @@ static const struct object_column columns[KEY_COLUMN_COUNT] = {
     [KEY_REVISION] = {"revision", OBJECT_I64},
     [KEY_CREATED_AT] = {"created_at", OBJECT_TIME},
     [KEY_UPDATED_AT] = {"updated_at", OBJECT_TIME},
+    [KEY_CONFIG] = {"config", OBJECT_TEXT},
+    [KEY_CONFIG_LOCKED] = {"config_locked", OBJECT_BOOL},
+    [KEY_TAGS] = {"tags", OBJECT_TEXTS},
 };
 
 const struct object_table virtual_keys_table = {

@@ -137,6 +137,34 @@ static inline struct uuid rows_model(struct db_pool *p, const struct uuid *org,
     return id;
 }
 
+/* A config with two versions: the first holds a secret and is published, the second is labelled. */
+static inline struct uuid rows_config(struct db_pool *p, const struct seal_keys *keys,
+                                      const struct uuid *org, const char *name, const char *secret)
+{
+    struct uuid id = uuid_v7();
+    struct arena *a = arena_new(0);
+    struct str plain = arena_printf(a, "{\"1\":\"%s\"}", secret);
+    struct str sealed = seal_close(keys, "configs", &id, "secrets", plain, a);
+    struct tx *t = rows_begin(p);
+    ROWS_EXEC(t,
+              "INSERT INTO configs (id, organization_id, name, published, latest, labels, "
+              "secrets_made) VALUES ($1, $2, $3, 1, 2, '{\"production\": 2}', 1)",
+              DB_UUID(&id), DB_UUID(org), DB_Z(name));
+    ROWS_EXEC(t,
+              "INSERT INTO config_documents (organization_id, owner_id, number, document, secrets, "
+              "secrets_kek) VALUES ($1, $2, 1, '{ \"api_key\":\"weir-secret:1\"}', $3, $4)",
+              DB_UUID(org), DB_UUID(&id), DB_BYTES(sealed.ptr, sealed.len),
+              DB_Z(seal_current_id(keys)));
+    ROWS_EXEC(t,
+              "INSERT INTO config_documents (organization_id, owner_id, number, document) "
+              "VALUES ($1, $2, 2, '{\"provider\":\"openai\"}')",
+              DB_UUID(org), DB_UUID(&id));
+    tx_change(t, CONFIG_ROUTING, org, &id, false);
+    rows_commit(t, NULL);
+    arena_free(a);
+    return id;
+}
+
 /* One number of one query, with text parameters left out: for asserting what stands in the
  * database. */
 static inline int64_t rows_count(struct db_pool *p, const char *sql)

@@ -99,6 +99,24 @@ static void the_binary_holds_the_file(void **state)
     buffer_release(&c.out);
 }
 
+static void the_schema_of_configs_is_served_as_it_is(void **state)
+{
+    static char file[1 << 19];
+    struct call c = {.status = 200};
+    struct error err = ERROR_INIT;
+    struct json_value v;
+    (void)state;
+    FILE *f = fopen("docs/schema/routing-config.schema.json", "re");
+    assert_non_null(f);
+    size_t n = fread(file, 1, sizeof file - 1, f);
+    (void)fclose(f);
+    buffer_init(&c.out, 1 << 20);
+    assert_true(config_schema_call(&c, &err));
+    assert_true(str_eq(buffer_str(&c.out), (struct str){file, n}));
+    assert_true(json_validate(buffer_str(&c.out), 0, &v, &err));
+    buffer_release(&c.out);
+}
+
 static void ids_in_paths_have_their_prefix(void **state)
 {
     (void)state;
@@ -115,6 +133,7 @@ int main(void)
         cmocka_unit_test(every_route_is_described),
         cmocka_unit_test(nothing_else_is_described),
         cmocka_unit_test(the_binary_holds_the_file),
+        cmocka_unit_test(the_schema_of_configs_is_served_as_it_is),
         cmocka_unit_test(ids_in_paths_have_their_prefix),
     };
     return cmocka_run_group_tests(tests, load, NULL);

@@ -68,6 +68,64 @@ static void a_secret_does_not_move_with_the_provider(void **state)
     assert_string_equal(at(&a, "secrets.1"), "");
 }
 
+static void keys_are_a_list_that_is_replaced_whole(void **state)
+{
+    (void)state;
+    struct answer a = call("POST", "/providers",
+                           "{\"name\":\"many\",\"kind\":\"openai\",\"api_keys\":"
+                           "[\"sk-first-of-many\",\"sk-second\",\"sk-first-of-many\"]}");
+    assert_status(a, 201);
+    assert_string_equal(at(&a, "api_keys_count"), "2");
+    assert_string_equal(at(&a, "secrets.0"), "api_keys");
+    assert_null(strstr(a.body, "sk-second"));
+    assert_true(strlen(at(&a, "api_key_mask")) > 0);
+    (void)snprintf(path, sizeof path, "/providers/%s", at(&a, "id"));
+    a = patch("{\"api_key\":\"sk-before-them\"}");
+    assert_status(a, 200);
+    assert_string_equal(at(&a, "api_keys_count"), "3");
+    a = patch("{\"api_keys\":[\"sk-third\"],\"api_key\":null}");
+    assert_status(a, 200);
+    assert_string_equal(at(&a, "api_keys_count"), "1");
+    a = patch("{\"api_keys\":[]}");
+    assert_status(a, 200);
+    assert_string_equal(at(&a, "api_keys_count"), "0");
+    assert_string_equal(at(&a, "api_key_mask"), "");
+    static const char *const bad[][2] = {{"\"sk-1\"", "api_keys"},
+                                         {"[\"sk-1\",7]", "api_keys[1]"},
+                                         {"[\"\"]", "api_keys[0]"},
+                                         {"[\"a\\nb\"]", "api_keys[0]"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        a = call("POST", "/providers", "{\"name\":\"none\",\"kind\":\"openai\",\"api_keys\":%s}",
+                 bad[i][0]);
+        assert_status(a, 400);
+        assert_string_equal(at(&a, "error.param"), bad[i][1]);
+    }
+}
+
+static void health_checks_are_checked(void **state)
+{
+    (void)state;
+    struct answer a = call("POST", "/providers",
+                           "{\"name\":\"well\",\"kind\":\"openai\",\"health_check\":"
+                           "{\"interval_ms\":2000,\"path\":\"/health\"}}");
+    assert_status(a, 201);
+    assert_string_equal(at(&a, "health_check.interval_ms"), "2000");
+    (void)snprintf(path, sizeof path, "/providers/%s", at(&a, "id"));
+    a = patch("{\"timeout_ms\":5}");
+    assert_string_equal(at(&a, "health_check.path"), "/health");
+    a = patch("{\"health_check\":null}");
+    assert_status(a, 200);
+    assert_null(strstr(a.body, "health_check"));
+    static const char *const bad[] = {"7", "{\"interval_ms\":5}", "{\"every\":1}",
+                                      "{\"path\":\"health\"}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        a = call("POST", "/providers",
+                 "{\"name\":\"none\",\"kind\":\"openai\",\"health_check\":%s}", bad[i]);
+        assert_status(a, 400);
+        assert_string_equal(at(&a, "error.param"), "health_check");
+    }
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -177,6 +235,8 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(every_setting_is_a_field),
         cmocka_unit_test(documents_carry_settings_and_endpoints),
+        cmocka_unit_test(keys_are_a_list_that_is_replaced_whole),
+        cmocka_unit_test(health_checks_are_checked),
     };
     return cmocka_run_group_tests(tests, setup, fixture_teardown);
 }

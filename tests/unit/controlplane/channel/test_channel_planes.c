@@ -384,6 +384,55 @@ static void test_commands_reach_a_plane_and_come_back(void **state)
     plane_release(&p);
 }
 
+struct asking_all {
+    struct uuid planes[3];
+    struct channel_answer answers[3];
+    struct arena *a;
+    uint64_t took_ms;
+};
+
+static void *ask_all(void *arg)
+{
+    struct asking_all *x = arg;
+    uint64_t from = clock_mono_ms();
+    channel_command_all(channel, x->planes, 3, 1, STR_LIT("provider id 1234"), 3000, x->a,
+                        x->answers);
+    x->took_ms = clock_mono_ms() - from;
+    return NULL;
+}
+
+/* One answers, one stays silent, one is unknown: the first is not held up by the others' faults,
+ * and each answer stands where its plane does. */
+static void test_many_are_asked_at_once(void **state)
+{
+    (void)state;
+    struct plane talks, silent;
+    struct asking_all x = {.a = arena_new(0)};
+    uint64_t have = 0;
+    uint8_t root[32];
+    size_t n;
+    pthread_t t;
+    join(&talks, "talks");
+    catch_up(&talks, &have, root, &n);
+    have = 0;
+    join(&silent, "stays silent");
+    catch_up(&silent, &have, root, &n);
+    x.planes[0] = silent.id;
+    x.planes[1] = uuid_v7();
+    x.planes[2] = talks.id;
+    assert_int_equal(pthread_create(&t, NULL, ask_all, &x), 0);
+    serve_command(&talks, channel_version(channel), true);
+    pthread_join(t, NULL);
+    assert_true(x.answers[2].ok && str_eqz(x.answers[2].json, "{\"status\":200}"));
+    assert_false(x.answers[0].ok || x.answers[1].ok);
+    assert_int_equal(x.answers[0].error.code, ERR_UPSTREAM_TIMEOUT);
+    assert_int_equal(x.answers[1].error.code, ERR_NOT_READY);
+    assert_true(x.took_ms < 10000);
+    arena_free(x.a);
+    plane_release(&talks);
+    plane_release(&silent);
+}
+
 static void test_two_instances_know_of_each_other(void **state)
 {
     (void)state;
@@ -445,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_leases_are_reserved),
         cmocka_unit_test(test_a_revoked_plane_is_out_at_once),
         cmocka_unit_test(test_commands_reach_a_plane_and_come_back),
+        cmocka_unit_test(test_many_are_asked_at_once),
         cmocka_unit_test(test_two_instances_know_of_each_other),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -69,12 +69,28 @@ static void bounds_depth(void **state)
     struct error err;
     size_t n = strlen(text);
     (void)state;
-    memset(text + n, '[', 40);
-    memset(text + n + 40, ']', 40);
-    memcpy(text + n + 80, "}", 2);
+    memset(text + n, '[', 96);
+    memset(text + n + 96, ']', 96);
+    memcpy(text + n + 192, "}", 2);
     assert_false(parse(text, &v, &err));
     assert_int_equal(err.code, ERR_INVALID_JSON);
     assert_true(parse("{\"a\":[[[[[[1]]]]]]}", &v, &err));
+}
+
+static void tells_the_bytes_of_each_value(void **state)
+{
+    struct body_value v;
+    struct error err;
+    (void)state;
+    assert_true(parse("{\"b\": { \"z\" :1, \"a\":[ 1.50 ,\"\\u00e9\"] } , \"c\":null}", &v, &err));
+    const struct body_value *b = body_get(&v, "b"), *list = body_get(b, "a");
+    assert_true(str_eqz(b->raw, "{ \"z\" :1, \"a\":[ 1.50 ,\"\\u00e9\"] }"));
+    assert_true(str_eqz(list->items[0].raw, "1.50"));
+    assert_true(str_eqz(list->items[1].raw, "\"\\u00e9\""));
+    assert_true(str_eqz(body_get(&v, "c")->raw, "null"));
+    assert_true(body_same_json(STR_LIT("{\"a\":1,\"b\":[2]}"), STR_LIT("{ \"b\":[2], \"a\":1}")));
+    assert_false(body_same_json(STR_LIT("[1,2]"), STR_LIT("[2,1]")));
+    assert_true(body_same_json(STR_LIT("\"x\""), STR_LIT("\"\\u0078\"")));
 }
 
 static void names_the_field_at_fault(void **state)
@@ -129,6 +145,7 @@ int main(void)
         cmocka_unit_test(tells_absent_null_zero_and_empty_apart),
         cmocka_unit_test(refuses_what_is_not_one_plain_object),
         cmocka_unit_test(bounds_depth),
+        cmocka_unit_test(tells_the_bytes_of_each_value),
         cmocka_unit_test(names_the_field_at_fault),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

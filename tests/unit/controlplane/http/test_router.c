@@ -12,6 +12,7 @@ static const struct route routes[] = {
     {.method = "POST", .pattern = "/keys"},
     {.method = "GET", .pattern = "/keys/{id}"},
     {.method = "POST", .pattern = "/keys/{id}/revoke"},
+    {.method = "PUT", .pattern = "/keys/{id}/labels/{label}"},
 };
 
 static const struct route *match(const char *method, const char *path, char allow[static 64],
@@ -34,6 +35,21 @@ static void finds_the_route_and_its_id(void **state)
     assert_true(str_eqz(id, "key_1"));
     assert_ptr_equal(match("POST", "/keys/key_2/revoke", allow, &id), &routes[3]);
     assert_true(str_eqz(id, "key_2"));
+}
+
+static void finds_what_a_second_placeholder_names(void **state)
+{
+    char allow[64];
+    struct str id;
+    (void)state;
+    assert_ptr_equal(match("PUT", "/keys/key_1/labels/prod", allow, &id), &routes[4]);
+    assert_true(str_eqz(id, "key_1"));
+    assert_true(str_eqz(router_item(str_of(routes[4].pattern), STR_LIT("/keys/key_1/labels/prod")),
+                        "prod"));
+    assert_null(router_item(str_of(routes[3].pattern), STR_LIT("/keys/key_1/revoke")).ptr);
+    assert_null(match("PUT", "/keys/key_1/labels", allow, &id));
+    assert_null(match("PUT", "/keys/key_1/labels/", allow, &id));
+    assert_null(match("PUT", "/keys/key_1/labels/a/b", allow, &id));
 }
 
 static void knows_paths_from_methods(void **state)
@@ -69,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_route_and_its_id),
+        cmocka_unit_test(finds_what_a_second_placeholder_names),
         cmocka_unit_test(knows_paths_from_methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,71 @@ static void test_an_event_is_stored_whole_and_once(void **state)
     making_release(&m);
 }
 
+static struct uuid followed, prompted, copied;
+
+static void with_routing(Weir__Event *e)
+{
+    Weir__Attempt *a = e->attempts[0];
+    a->kind = (char *)(uintptr_t) "fallback";
+    a->option = (char *)(uintptr_t) "config.targets[1]";
+    a->credential = 2;
+    a->quantities[0]->unit = WEIR__UNIT__UNIT_IMAGE_IN;
+    a->quantities[1]->unit = WEIR__UNIT__UNIT_PAGE;
+    e->cache_status = (char *)(uintptr_t) "miss";
+    e->config_id = bytes(&followed);
+    e->config_number = 12;
+    e->assignment = (char *)(uintptr_t) "canary/eu";
+    e->prompt_id = bytes(&prompted);
+    e->prompt_version = 3;
+    e->mirror_of = bytes(&copied);
+}
+
+/* A hit has no attempts. */
+static void a_hit(Weir__Event *e)
+{
+    e->n_attempts = 0;
+    e->cache_status = (char *)(uintptr_t) "hit";
+    e->saved_nanousd = INT64_MAX;
+    e->saved_us = 1250000;
+}
+
+static void test_routing_and_cache_are_stored(void **state)
+{
+    (void)state;
+    struct making m;
+    struct uuid id = uuid_v7(), hit = uuid_v7();
+    char text[37], sql[700];
+    followed = uuid_v7();
+    prompted = uuid_v7();
+    copied = uuid_v7();
+    making_init(&m, 9, 2);
+    making_add(&m, &id, with_routing);
+    making_add(&m, &hit, a_hit);
+    struct ingest_ack ack = send_batch(&m);
+    assert_int_equal(ack.stored, 2);
+    uuid_format(&followed, text);
+    (void)snprintf(
+        sql, sizeof(sql),
+        "SELECT count(*) FROM usage_events e JOIN usage_attempts a ON a.event_id = e.id "
+        "WHERE e.config_id = '%s' AND e.config_number = 12 AND e.assignment = "
+        "'canary/eu' AND e.cache_status = 'miss' AND e.prompt_version = 3 AND "
+        "e.prompt_id IS NOT NULL AND e.mirror_of IS NOT NULL AND e.saved_nanousd = 0 "
+        "AND a.kind = 'fallback' AND a.option = 'config.targets[1]' AND a.credential = 2",
+        text);
+    assert_int_equal(rows_count(pool, sql), 1);
+    assert_int_equal(rows_count(pool, "SELECT count(*) FROM usage_quantities WHERE unit IN "
+                                      "('image_in', 'page')"),
+                     2);
+    assert_int_equal(count_of("usage_attempts", "event_id", &hit), 0);
+    assert_int_equal(
+        rows_count(pool, "SELECT count(*) FROM usage_events WHERE cache_status = 'hit' AND "
+                         "cost_nanousd = 0 AND saved_nanousd = 9223372036854775807 AND "
+                         "saved_us = 1250000 AND config_id IS NULL AND prompt_id IS NULL AND "
+                         "mirror_of IS NULL"),
+        1);
+    making_release(&m);
+}
+
 static void no_organization(Weir__Event *e)
 {
     e->organization_id.len = 0;
@@ -208,6 +273,17 @@ static void huge_number(Weir__Event *e)
     e->cost_nanousd = UINT64_MAX;
 }
 
+static void huge_saving(Weir__Event *e)
+{
+    e->saved_nanousd = UINT64_MAX;
+}
+
+static void short_config(Weir__Event *e)
+{
+    e->config_id = bytes(&org);
+    e->config_id.len = 15;
+}
+
 static void unknown_unit(Weir__Event *e)
 {
     e->attempts[0]->quantities[0]->unit = (Weir__Unit)99;
@@ -221,9 +297,9 @@ static void same_unit_twice(Weir__Event *e)
 static void test_what_cannot_be_stored_is_quarantined_and_blocks_nobody(void **state)
 {
     (void)state;
-    static const alter_fn faults[] = {no_organization, other_organization, bad_metadata,
-                                      nul_in_metadata, bad_utf8,           huge_number,
-                                      unknown_unit,    same_unit_twice};
+    static const alter_fn faults[] = {
+        no_organization, other_organization, bad_metadata,    nul_in_metadata, bad_utf8,
+        huge_number,     unknown_unit,       same_unit_twice, huge_saving,     short_config};
     enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
     struct making m;
     struct uuid good[FAULTS + 1], bad;
@@ -320,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_is_stored_whole_and_once),
+        cmocka_unit_test(test_routing_and_cache_are_stored),
         cmocka_unit_test(test_what_cannot_be_stored_is_quarantined_and_blocks_nobody),
         cmocka_unit_test(test_no_batch_at_all_is_refused),
         cmocka_unit_test(test_nothing_is_acknowledged_without_a_database),

@@ -31,6 +31,12 @@ static const struct {
     {"provider.test", "xxx..xx.."},
     {"model.read", "xxx.xxxxx"},
     {"model.write", "xxx..xx.."},
+    {"config.read", "xxx.xxxxx"},
+    {"config.write", "xxx..xxx."},
+    {"config.publish", "xxx..xx.."},
+    {"prompt.read", "xxx.xxxxx"},
+    {"prompt.write", "xxx..xxx."},
+    {"prompt.publish", "xxx..xx.."},
     {"catalogue.write", "xxx......"},
     {"catalogue.manage", "x........"},
     {"token.read", "xxx.x...."},
@@ -42,6 +48,8 @@ static const struct {
     {"status.read", "xxxxxxxxx"},
     {"config.apply", "xxx..x..."},
     {"config.export", "xxx.xxx.."},
+    {"routing.explain", "xxx..xxx."},
+    {"cache.purge", "xxx..xx.."},
 };
 
 static void the_table_is_as_written_here(void **state)

@@ -278,6 +278,114 @@ static void test_credentials_are_stable_and_open_with_the_wrapped_key(void **sta
     state_free(two);
 }
 
+static void test_configs_carry_all_versions_and_sealed_secrets(void **state)
+{
+    (void)state;
+    static struct proxy p, q;
+    struct uuid org = rows_organization(pool, "configs");
+    struct uuid config = rows_config(pool, keys, &org, "router", "sk-in-config");
+    struct state *one = load(0, 0), *two = load(0, 0);
+    follow(&p, one);
+    follow(&q, two);
+    const struct held *a = find(&p, CONFIG_ROUTING, &config);
+    assert_non_null(a);
+    assert_true(str_eq(a->body, find(&q, CONFIG_ROUTING, &config)->body));
+    assert_null(memmem(a->body.ptr, a->body.len, "sk-in-config", 12));
+    Weir__Config *m = weir__config__unpack(NULL, a->body.len, (const uint8_t *)a->body.ptr);
+    assert_string_equal(m->name, "router");
+    assert_int_equal(m->published, 1);
+    assert_int_equal(m->n_versions, 2);
+    assert_int_equal(m->versions[0]->number, 1);
+    assert_string_equal(m->versions[0]->document_json, "{ \"api_key\":\"weir-secret:1\"}");
+    assert_null(m->versions[1]->secrets);
+    assert_int_equal(m->n_labels, 1);
+    assert_string_equal(m->labels[0]->name, "production");
+    assert_int_equal(m->labels[0]->version, 2);
+    uint8_t wrap[32] = {9}, sealed[STATE_WRAPPED_LEN], key[32], plain[64];
+    struct uuid key_id;
+    state_wrap_key(one, wrap, &key_id, sealed);
+    assert_true(crypto_open(wrap, (struct str){(char *)key_id.b, 16}, sealed, sizeof(sealed), key));
+    assert_true(crypto_open(key, (struct str){(char *)config.b, 16},
+                            m->versions[0]->secrets->sealed.data,
+                            m->versions[0]->secrets->sealed.len, plain));
+    assert_memory_equal(plain, "{\"1\":\"sk-in-config\"}", 20);
+    weir__config__free_unpacked(m, NULL);
+
+    /* a label that moves is one change; a config that goes is gone */
+    struct tx *t = rows_begin(pool);
+    ROWS_EXEC(t, "UPDATE configs SET labels = '{\"production\": 1}' WHERE id = $1",
+              DB_UUID(&config));
+    tx_change(t, CONFIG_ROUTING, &org, &config, false);
+    rows_commit(t, NULL);
+    refresh(one);
+    follow(&p, one);
+    assert_int_equal(p.last_changes, 1);
+    a = find(&p, CONFIG_ROUTING, &config);
+    m = weir__config__unpack(NULL, a->body.len, (const uint8_t *)a->body.ptr);
+    assert_int_equal(m->labels[0]->version, 1);
+    weir__config__free_unpacked(m, NULL);
+    t = rows_begin(pool);
+    ROWS_EXEC(t, "DELETE FROM configs WHERE id = $1", DB_UUID(&config));
+    tx_change(t, CONFIG_ROUTING, &org, &config, true);
+    rows_commit(t, NULL);
+    refresh(one);
+    follow(&p, one);
+    assert_null(find(&p, CONFIG_ROUTING, &config));
+    proxy_release(&p);
+    proxy_release(&q);
+    state_free(one);
+    state_free(two);
+}
+
+static void test_prompts_keys_and_models_carry_what_is_theirs(void **state)
+{
+    (void)state;
+    static struct proxy p;
+    struct uuid org = rows_organization(pool, "prompts"), ws = rows_workspace(pool, &org, "ws");
+    struct uuid provider = rows_provider(pool, keys, &org, "openai", "sk-secret");
+    struct uuid model = rows_model(pool, &org, &provider, "m"), prompt = uuid_v7();
+    struct uuid k = rows_key(pool, &org, &ws, "k", NULL);
+    struct tx *t = rows_begin(pool);
+    ROWS_EXEC(t,
+              "INSERT INTO prompts (id, organization_id, workspace_id, name, published, latest, "
+              "partial) VALUES ($1, $2, $3, 'tone', 0, 1, true)",
+              DB_UUID(&prompt), DB_UUID(&org), DB_UUID(&ws));
+    ROWS_EXEC(t,
+              "INSERT INTO prompt_documents (organization_id, owner_id, number, document) "
+              "VALUES ($1, $2, 1, '\"be {{x}}\"')",
+              DB_UUID(&org), DB_UUID(&prompt));
+    ROWS_EXEC(t,
+              "UPDATE virtual_keys SET config = 'router@production', config_locked = true, "
+              "tags = '{a,\"b c\"}' WHERE id = $1",
+              DB_UUID(&k));
+    ROWS_EXEC(t, "UPDATE models SET config = 'router' WHERE id = $1", DB_UUID(&model));
+    tx_change(t, CONFIG_PROMPT, &org, &prompt, false);
+    rows_commit(t, NULL);
+    struct state *s = load(0, 0);
+    follow(&p, s);
+    const struct held *h = find(&p, CONFIG_PROMPT, &prompt);
+    assert_non_null(h);
+    Weir__Prompt *m = weir__prompt__unpack(NULL, h->body.len, (const uint8_t *)h->body.ptr);
+    assert_true(m->partial);
+    assert_int_equal(m->published, 0);
+    assert_int_equal(m->workspace_id.len, 16);
+    assert_string_equal(m->versions[0]->document_json, "\"be {{x}}\"");
+    weir__prompt__free_unpacked(m, NULL);
+    h = find(&p, CONFIG_KEY, &k);
+    Weir__Key *key = weir__key__unpack(NULL, h->body.len, (const uint8_t *)h->body.ptr);
+    assert_string_equal(key->config, "router@production");
+    assert_true(key->config_locked);
+    assert_int_equal(key->n_tags, 2);
+    assert_string_equal(key->tags[1], "b c");
+    weir__key__free_unpacked(key, NULL);
+    h = find(&p, CONFIG_MODEL, &model);
+    Weir__Model *alias = weir__model__unpack(NULL, h->body.len, (const uint8_t *)h->body.ptr);
+    assert_string_equal(alias->config, "router");
+    weir__model__free_unpacked(alias, NULL);
+    proxy_release(&p);
+    state_free(s);
+}
+
 static void test_commits_out_of_order_are_both_published(void **state)
 {
     (void)state;
@@ -447,6 +555,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_then_deltas),
         cmocka_unit_test(test_credentials_are_stable_and_open_with_the_wrapped_key),
+        cmocka_unit_test(test_configs_carry_all_versions_and_sealed_secrets),
+        cmocka_unit_test(test_prompts_keys_and_models_carry_what_is_theirs),
         cmocka_unit_test(test_commits_out_of_order_are_both_published),
         cmocka_unit_test(test_behind_the_horizon_gets_everything),
         cmocka_unit_test(test_large_runs_come_in_parts),

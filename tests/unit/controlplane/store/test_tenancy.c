@@ -123,9 +123,10 @@ static void a_query_that_forgot_its_tenant_returns_nothing(void **state)
 {
     (void)state;
     static const char *const tables[] = {
-        "organizations",  "workspaces",       "memberships",  "users",     "virtual_keys",
-        "providers",      "models",           "admin_tokens", "audit_log", "usage_events",
-        "usage_attempts", "usage_quantities", "model_targets"};
+        "organizations",    "workspaces",       "memberships",   "users",     "virtual_keys",
+        "providers",        "models",           "admin_tokens",  "audit_log", "usage_events",
+        "usage_attempts",   "usage_quantities", "model_targets", "configs",   "prompts",
+        "config_documents", "prompt_documents"};
     char sql[128];
     struct tx *t = begin(TX_TENANT, NULL);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
