@@ -7,7 +7,11 @@
 
 static const struct {
     const char *section, *kind;
-} sections[] = {{"providers", "provider"}, {"models", "model"}, {"keys", "key"}};
+} sections[] = {{"providers", "provider"},
+                {"configs", "config"},
+                {"prompts", "prompt"},
+                {"models", "model"},
+                {"keys", "key"}};
 static const char *const outcomes[] = {"created", "updated", "unchanged", "deleted"};
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))

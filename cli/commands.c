@@ -112,6 +112,104 @@ static const struct option_row export_rows[] = {
     WORKSPACE(export_options),
 };
 
+#define FILE_ROW(s, text)                             \
+    {                                                 \
+        .name = "file", TEXT(s, file), .help = (text) \
+    }
+#define VERSION_ROWS                                                                              \
+    FILE_ROW(versioned_options, "the document, JSON or YAML; - reads standard input"),            \
+        {.name = "note", TEXT(versioned_options, note), .help = "why, for those who look later"}, \
+        {.name = "label",                                                                         \
+         TEXT(versioned_options, labels),                                                         \
+         .help = "label that the new version gets, such as staging"},                             \
+        {.name = "draft", FLAG(versioned_options, draft), .help = "do not publish it"},           \
+        WORKSPACE(versioned_options)
+#define DESCRIPTION_ROW                                                                       \
+    {                                                                                         \
+        .name = "description", TEXT(versioned_options, description), .help = "what it is for" \
+    }
+
+static const struct option_row config_create_rows[] = {VERSION_ROWS, DESCRIPTION_ROW};
+static const struct option_row prompt_create_rows[] = {
+    VERSION_ROWS,
+    DESCRIPTION_ROW,
+    {.name = "partial",
+     FLAG(versioned_options, partial),
+     .help = "a text that prompts include by its name"}};
+static const struct option_row publish_rows[] = {VERSION_ROWS};
+static const struct option_row label_rows[] = {
+    {.name = "remove", FLAG(label_options, remove), .help = "take the label away"},
+    WORKSPACE(label_options),
+};
+
+static const struct option_row explain_rows[] = {
+    {.name = "key",
+     TEXT(explain_options, key),
+     .help = "virtual key whose request it would be, by name or id"},
+    {.name = "path",
+     TEXT(explain_options, path),
+     .fallback = "/v1/chat/completions",
+     .help = "path of the request"},
+    {.name = "model", TEXT(explain_options, model), .help = "model that the request names"},
+    {.name = "body",
+     TEXT(explain_options, body),
+     .help = "file with the request's body; - reads standard input"},
+    {.name = "header",
+     TEXT(explain_options, headers),
+     .help = "header field of the request, \"NAME: VALUE\""},
+    {.name = "config",
+     TEXT(explain_options, config),
+     .help = "file with a routing config, in place of the one in force"},
+    WORKSPACE(explain_options),
+};
+
+static const struct option_row replay_rows[] = {
+    {.name = "proxy", TEXT(replay_options, proxy), .help = "address of the proxy"},
+    {.name = "key",
+     .env = "WEIR_KEY",
+     TEXT(replay_options, key),
+     .secret = true,
+     .help = "virtual key, as env:NAME or file:PATH; a key itself is taken too"},
+    {.name = "config",
+     TEXT(replay_options, config),
+     .help = "proposed routing config: a file, or a reference"},
+    {.name = "baseline",
+     TEXT(replay_options, baseline),
+     .help = "what it is compared with: a file, or a reference; absent: whatever is in force"},
+    {.name = "events",
+     TEXT(replay_options, events),
+     .help = "events file of a standalone proxy, for costs; absent: the admin API's events"},
+    {.name = "concurrency",
+     .type = OPTION_U64,
+     .offset = offsetof(struct replay_options, concurrency),
+     .fallback = "4",
+     .min = 1,
+     .max = 64,
+     .help = "how many requests at a time"},
+    {.name = "limit",
+     .type = OPTION_U64,
+     .offset = offsetof(struct replay_options, limit),
+     .fallback = "0",
+     .max = 1000000,
+     .help = "only the first so many; 0: all"},
+    {.name = "timeout",
+     .type = OPTION_DURATION_MS,
+     .offset = offsetof(struct replay_options, timeout_ms),
+     .fallback = "10m",
+     .min = 1,
+     .max = 86400000,
+     .help = "for one answer"},
+};
+
+static const struct option_row import_rows[] = {
+    {.name = "output",
+     TEXT(import_options, output),
+     .help = "write the manifest to this file; absent: standard output"},
+    {.name = "report",
+     TEXT(import_options, report),
+     .help = "write what did not map to this file, as JSON; absent: standard error, as text"},
+};
+
 static const struct option_row logs_rows[] = {
     {.name = "count",
      .type = OPTION_U64,
@@ -138,6 +236,10 @@ static const struct option_row data_plane_token_rows[] = {
              "host of --url, port 8443"},
 };
 
+#define IMPORT_DETAILS                                                                         \
+    "Nothing is changed: the manifest is for weir apply, or for a standalone proxy. What did " \
+    "not\n"                                                                                    \
+    "map is told, each with its path and why. FILE - reads standard input."
 #define PLAIN .options_size = sizeof(struct cli_options)
 
 const struct command commands[] = {
@@ -238,6 +340,133 @@ const struct command commands[] = {
      .summary = "write the configuration as such a file, without secrets",
      .run = command_export,
      OPTIONS(export_rows, export_options)},
+    {.words = "config list",
+     .arguments = "",
+     .summary = "list routing configs",
+     .run = command_config_list,
+     OPTIONS(workspace_rows, workspace_options)},
+    {.words = "config show",
+     .arguments = "NAME[@VERSION|@LABEL]",
+     .summary = "show a routing config's document",
+     .run = command_config_show,
+     OPTIONS(workspace_rows, workspace_options),
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "config create",
+     .arguments = "NAME -f FILE",
+     .summary = "make a routing config",
+     .run = command_config_create,
+     OPTIONS(config_create_rows, versioned_options),
+     .min_words = 1,
+     .max_words = 1,
+     .repeatable = {"label"}},
+    {.words = "config publish",
+     .arguments = "NAME[@VERSION|@LABEL] [-f FILE]",
+     .summary = "publish a version, or a file as the next one",
+     .run = command_config_publish,
+     OPTIONS(publish_rows, versioned_options),
+     .min_words = 1,
+     .max_words = 1,
+     .repeatable = {"label"},
+     .details =
+         "Without a file the version named is published (absent: the newest); an older one is\n"
+         "a rollback."},
+    {.words = "config label",
+     .arguments = "NAME[@VERSION|@LABEL] LABEL",
+     .summary = "point a label at a version",
+     .run = command_config_label,
+     OPTIONS(label_rows, label_options),
+     .min_words = 2,
+     .max_words = 2},
+    {.words = "prompt list",
+     .arguments = "",
+     .summary = "list prompts",
+     .run = command_prompt_list,
+     OPTIONS(workspace_rows, workspace_options)},
+    {.words = "prompt show",
+     .arguments = "NAME[@VERSION|@LABEL]",
+     .summary = "show a prompt's document",
+     .run = command_prompt_show,
+     OPTIONS(workspace_rows, workspace_options),
+     .min_words = 1,
+     .max_words = 1},
+    {.words = "prompt create",
+     .arguments = "NAME -f FILE",
+     .summary = "make a prompt",
+     .run = command_prompt_create,
+     OPTIONS(prompt_create_rows, versioned_options),
+     .min_words = 1,
+     .max_words = 1,
+     .repeatable = {"label"}},
+    {.words = "prompt publish",
+     .arguments = "NAME[@VERSION|@LABEL] [-f FILE]",
+     .summary = "publish a version, or a file as the next one",
+     .run = command_prompt_publish,
+     OPTIONS(publish_rows, versioned_options),
+     .min_words = 1,
+     .max_words = 1,
+     .repeatable = {"label"},
+     .details =
+         "Without a file the version named is published (absent: the newest); an older one is\n"
+         "a rollback."},
+    {.words = "prompt label",
+     .arguments = "NAME[@VERSION|@LABEL] LABEL",
+     .summary = "point a label at a version",
+     .run = command_prompt_label,
+     OPTIONS(label_rows, label_options),
+     .min_words = 2,
+     .max_words = 2},
+    {.words = "explain",
+     .arguments = "",
+     .summary = "tell what would be done with a request, without sending it",
+     .run = command_explain,
+     OPTIONS(explain_rows, explain_options),
+     .repeatable = {"header"}},
+    {.words = "targets",
+     .arguments = "",
+     .summary = "show how the targets of requests are, as data planes see them",
+     .run = command_targets,
+     PLAIN},
+    {.words = "cache purge",
+     .arguments = "",
+     .summary = "forget all cached answers",
+     .run = command_cache_purge,
+     OPTIONS(workspace_rows, workspace_options)},
+    {.words = "replay",
+     .arguments = "FILE",
+     .summary = "send recorded requests by a proposed config and by the present one, and compare",
+     .run = command_replay,
+     OPTIONS(replay_rows, replay_options),
+     .min_words = 1,
+     .max_words = 1,
+     .details = "FILE holds a request on each line: {\"method\"?, \"path\", \"headers\"?, "
+                "\"body\"}. Each is "
+                "sent twice\n"
+                "and costs what such requests cost. - reads standard input."},
+    {.words = "import litellm",
+     .arguments = "FILE",
+     .summary = "turn a config.yaml of LiteLLM into a manifest",
+     .run = command_import_litellm,
+     OPTIONS(import_rows, import_options),
+     .min_words = 1,
+     .max_words = 1,
+     .details = IMPORT_DETAILS},
+    {.words = "import cloudflare",
+     .arguments = "FILE",
+     .summary = "turn dynamic routes of Cloudflare AI Gateway into a manifest",
+     .run = command_import_cloudflare,
+     OPTIONS(import_rows, import_options),
+     .min_words = 1,
+     .max_words = 1,
+     .details = IMPORT_DETAILS},
+    {.words = "import portkey",
+     .arguments = "FILE",
+     .summary = "turn configs of Portkey into a manifest",
+     .run = command_import_portkey,
+     OPTIONS(import_rows, import_options),
+     .min_words = 1,
+     .max_words = 1,
+     .details = IMPORT_DETAILS},
     {.words = "logs",
      .arguments = "",
      .summary = "show requests and what they used",

@@ -21,6 +21,23 @@ int command_catalogue_diff(struct cli *c);
 int command_catalogue_update(struct cli *c);
 int command_apply(struct cli *c);
 int command_export(struct cli *c);
+int command_config_list(struct cli *c);
+int command_config_show(struct cli *c);
+int command_config_create(struct cli *c);
+int command_config_publish(struct cli *c);
+int command_config_label(struct cli *c);
+int command_prompt_list(struct cli *c);
+int command_prompt_show(struct cli *c);
+int command_prompt_create(struct cli *c);
+int command_prompt_publish(struct cli *c);
+int command_prompt_label(struct cli *c);
+int command_explain(struct cli *c);
+int command_targets(struct cli *c);
+int command_cache_purge(struct cli *c);
+int command_replay(struct cli *c);
+int command_import_litellm(struct cli *c);
+int command_import_cloudflare(struct cli *c);
+int command_import_portkey(struct cli *c);
 int command_logs(struct cli *c);
 int command_status(struct cli *c);
 int command_data_plane_list(struct cli *c);
@@ -68,6 +85,31 @@ struct apply_options {
 struct export_options {
     struct cli_options common;
     char *output, *workspace;
+};
+struct versioned_options { /* of create and publish */
+    struct cli_options common;
+    char *file, *note, *description, *workspace;
+    char *labels; /* joined by '\n' */
+    bool draft, partial;
+};
+struct label_options {
+    struct cli_options common;
+    char *workspace;
+    bool remove;
+};
+struct explain_options {
+    struct cli_options common;
+    char *key, *path, *model, *body, *config, *workspace;
+    char *headers; /* joined by '\n' */
+};
+struct replay_options {
+    struct cli_options common;
+    char *proxy, *key, *config, *baseline, *events;
+    uint64_t concurrency, limit, timeout_ms;
+};
+struct import_options {
+    struct cli_options common;
+    char *output, *report;
 };
 struct logs_options {
     struct cli_options common;

@@ -2,6 +2,7 @@
 #include "cli/document.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <jansson.h>
@@ -10,6 +11,7 @@
 #include "common/base/mem.h"
 
 #define SHOW_MAX (1u << 20)
+#define DUMP_MAX ((size_t)1 << 30)
 
 static json_t *unwrap(const struct document *d)
 {
@@ -40,12 +42,63 @@ void document_free(struct document *d)
     json_decref(unwrap(d));
 }
 
+/* The shortest spelling that reads back as the same number: 0.7, not 0.69999999999999996. */
+static void dump_real(struct buffer *b, double v)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) {
+            break;
+        }
+    }
+    buffer_append_z(b, text);
+    if (!strpbrk(text, ".eE")) {
+        buffer_append_z(b, ".0"); /* it was no integer, and stays none */
+    }
+}
+
+static void dump(struct buffer *b, json_t *j)
+{
+    const char *name, *comma = "";
+    json_t *item;
+    size_t i;
+    if (json_is_object(j)) {
+        buffer_append_z(b, "{");
+        json_object_foreach(j, name, item)
+        {
+            json_t *key = json_string(name);
+            buffer_append_z(b, comma);
+            dump(b, key);
+            buffer_append_z(b, ":");
+            dump(b, item);
+            json_decref(key);
+            comma = ",";
+        }
+        buffer_append_z(b, "}");
+    } else if (json_is_array(j)) {
+        buffer_append_z(b, "[");
+        json_array_foreach(j, i, item)
+        {
+            buffer_append_z(b, i ? "," : "");
+            dump(b, item);
+        }
+        buffer_append_z(b, "]");
+    } else if (json_is_real(j)) {
+        dump_real(b, json_real_value(j));
+    } else {
+        char *theirs = json_dumps(j, JSON_ENCODE_ANY | JSON_COMPACT);
+        buffer_append_z(b, theirs ? theirs : "null");
+        free(theirs); /* jansson's allocator is the default one */
+    }
+}
+
 char *document_dump(const struct document *d)
 {
-    char *theirs = json_dumps(unwrap(d), JSON_ENCODE_ANY | JSON_COMPACT);
-    char *ours = mem_strdup(theirs ? theirs : "null");
-    free(theirs); /* jansson's allocator is the default one */
-    return ours;
+    struct buffer b;
+    buffer_init(&b, DUMP_MAX);
+    dump(&b, unwrap(d));
+    return buffer_detach(&b);
 }
 
 enum document_type document_type(const struct document *d)

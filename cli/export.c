@@ -2,35 +2,24 @@
  * way to show them. */
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/file.h"
 #include "cli/yaml_write.h"
 #include "common/base/mem.h"
 #include "common/json.h"
 
 #define PATH_BYTES_MAX 4096
 
-static bool write_file(const char *path, struct str text, struct error *err)
-{
-    FILE *f = fopen(path, "we");
-    if (!f) {
-        return error_set(err, ERR_INVALID_FIELD, "cannot write \"%.160s\": %m", path);
-    }
-    bool ok = fwrite(text.ptr, 1, text.len, f) == text.len;
-    if (fclose(f) != 0 || !ok) {
-        return error_set(err, ERR_INVALID_FIELD, "cannot write \"%.160s\": %m", path);
-    }
-    return true;
-}
-
 static int print_written(struct cli *c, const struct document *d, const char *path)
 {
-    static const char *const sections[] = {"providers", "models", "keys"};
+    static const char *const sections[] = {"providers", "configs", "prompts", "models", "keys"};
+    const size_t n = sizeof sections / sizeof *sections;
     struct buffer b;
     struct json_writer w;
     buffer_init(&b, PATH_BYTES_MAX * 8);
     json_writer_init(&w, &b);
     json_object_begin(&w);
     json_field_z(&w, "file", path);
-    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+    for (size_t i = 0; i < n; i++) {
         json_field_u64(&w, sections[i], document_count(document_get(d, sections[i])));
     }
     json_object_end(&w);
@@ -38,10 +27,14 @@ static int print_written(struct cli *c, const struct document *d, const char *pa
     if (c->common->json) {
         exit = cli_print_json(c, buffer_str(&b));
     } else {
-        fprintf(c->err, "%zu providers, %zu models and %zu keys are written to %s\n",
-                document_count(document_get(d, "providers")),
-                document_count(document_get(d, "models")), document_count(document_get(d, "keys")),
-                path);
+        for (size_t i = 0; i < n; i++) {
+            fprintf(c->err, "%s%zu %s",
+                    i == 0      ? ""
+                    : i + 1 < n ? ", "
+                                : " and ",
+                    document_count(document_get(d, sections[i])), sections[i]);
+        }
+        fprintf(c->err, " are written to %s\n", path);
     }
     buffer_release(&b);
     return exit;
@@ -65,7 +58,7 @@ static int print_document(struct cli *c, const struct document *d, const char *o
         exit = cli_report(c, &err);
     } else if (!to_file) {
         (void)fwrite(b.ptr, 1, b.len, c->out);
-    } else if (!write_file(output, buffer_str(&b), &err)) {
+    } else if (!file_write(output, buffer_str(&b), &err)) {
         exit = cli_report(c, &err);
     } else {
         exit = print_written(c, d, output);

@@ -69,9 +69,9 @@ void help_overview(FILE *out, const struct command *table, size_t n)
           "[arguments]\n\n",
           out);
     for (size_t i = 0; i < n; i++) {
-        char left[64];
+        char left[96];
         (void)snprintf(left, sizeof left, "%s %s", table[i].words, table[i].arguments);
-        fprintf(out, "  %-28s %s\n", left, table[i].summary);
+        fprintf(out, "  %-44s %s\n", left, table[i].summary);
     }
     print_global(out);
     fputs("\nEnvironment: WEIR_TOKEN is the admin token, where it is not that of `weir login`.\n"

@@ -81,6 +81,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
             keep(a->request_id, sizeof a->request_id, value);
         } else if (str_eq_nocase(name, STR_LIT("content-type"))) {
             keep(a->content_type, sizeof a->content_type, value);
+        } else if (str_eq_nocase(name, STR_LIT("x-weir-cost-usd"))) {
+            keep(a->cost_usd, sizeof a->cost_usd, value);
         }
     }
     return size * n;
@@ -203,6 +205,11 @@ bool http_send(struct http *h, const struct http_call *call, struct http_answer 
     curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, NULL);
     curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &a.status);
     curl_slist_free_all(headers);
+    curl_off_t us = 0;
+    curl_easy_getinfo(h->curl, CURLINFO_STARTTRANSFER_TIME_T, &us);
+    a.first_byte_us = (uint64_t)us;
+    curl_easy_getinfo(h->curl, CURLINFO_TOTAL_TIME_T, &us);
+    a.total_us = (uint64_t)us;
     if (code != CURLE_OK) {
         http_answer_release(&a);
         return explain(h, code, call->url, err);

@@ -8,7 +8,7 @@
 
 struct http;
 
-#define HTTP_HEADERS_MAX 12
+#define HTTP_HEADERS_MAX 64
 
 struct http_call {
     const char *method, *url;
@@ -23,6 +23,8 @@ struct http_answer {
     struct buffer body;  /* http_answer_release */
     char request_id[64]; /* header x-weir-request-id, "" when absent */
     char content_type[64];
+    char cost_usd[32];                /* header x-weir-cost-usd, "" when absent */
+    uint64_t first_byte_us, total_us; /* since the call began */
 };
 
 /* ca_file NULL: the system's store. Cookies that servers set live as long as the struct. */

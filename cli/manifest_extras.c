@@ -3,9 +3,8 @@
 #include "cli/manifest_extras.h"
 
 #include "common/base/map.h"
+#include "common/rules/manifest.h"
 #include "common/yaml.h"
-
-#define DEPTH_MAX 32
 
 static const struct {
     unsigned section;
@@ -15,7 +14,8 @@ static const struct {
     {EXTRAS_PROVIDERS, "settings"}, {EXTRAS_MODELS, "settings"}, {EXTRAS_KEYS, "user_id"},
     {EXTRAS_KEYS, "metadata"},
 };
-static const char *const section_names[EXTRAS_SECTIONS] = {NULL, "providers", "models", "keys"};
+static const char *const section_names[EXTRAS_SECTIONS] = {NULL,   "providers", "models",
+                                                           "keys", "configs",   "prompts"};
 
 static bool is_extra(unsigned section, struct str name)
 {
@@ -244,50 +244,13 @@ bool manifest_extras_take(struct yaml_node *root, struct arena *a, struct manife
     return complete_providers(root, a, &ret->n_stubs, err);
 }
 
-/* YAML's core rules, as far as JSON has such values. */
-static void put_node(const struct yaml_node *n, struct json_writer *w, unsigned depth)
-{
-    struct json_value v;
-    bool b;
-    if (n->kind == YAML_SCALAR || depth > DEPTH_MAX) {
-        if (n->quoted || n->kind != YAML_SCALAR) {
-            json_put_str(w, n->text.ptr ? n->text : STR_LIT(""));
-        } else if (yaml_is_null(n)) {
-            json_put_null(w);
-        } else if (yaml_bool(n, &b)) {
-            json_put_bool(w, b);
-        } else if (json_validate(n->text, 1, &v, NULL) && v.type == JSON_NUMBER) {
-            json_put_raw(w, v.raw);
-        } else {
-            json_put_str(w, n->text);
-        }
-        return;
-    }
-    if (n->kind == YAML_SEQ) {
-        json_array_begin(w);
-    } else {
-        json_object_begin(w);
-    }
-    for (size_t i = 0; i < n->n; i++) {
-        if (n->kind == YAML_MAP) {
-            json_name(w, n->names[i]->text.ptr);
-        }
-        put_node(n->items[i], w, depth + 1);
-    }
-    if (n->kind == YAML_SEQ) {
-        json_array_end(w);
-    } else {
-        json_object_end(w);
-    }
-}
-
 void manifest_extras_put(const struct manifest_extras *e, unsigned section, size_t i,
                          struct json_writer *w)
 {
     const struct yaml_node *map = i < e->n[section] ? e->maps[section][i] : NULL;
     for (size_t k = 0; map && k < map->n; k++) {
         json_name(w, map->names[k]->text.ptr);
-        put_node(map->items[k], w, 0);
+        manifest_put_json(map->items[k], w);
     }
 }
 

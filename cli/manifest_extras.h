@@ -10,7 +10,15 @@
 
 struct yaml_node;
 
-enum { EXTRAS_TOP = 0, EXTRAS_PROVIDERS, EXTRAS_MODELS, EXTRAS_KEYS, EXTRAS_SECTIONS };
+enum {
+    EXTRAS_TOP = 0,
+    EXTRAS_PROVIDERS,
+    EXTRAS_MODELS,
+    EXTRAS_KEYS,
+    EXTRAS_CONFIGS,
+    EXTRAS_PROMPTS,
+    EXTRAS_SECTIONS
+};
 
 struct manifest_extras {
     bool has[EXTRAS_SECTIONS]; /* is the section in the file? */

@@ -2,7 +2,6 @@
 #include "cli/manifest_file.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/yaml.h"
 
@@ -88,32 +87,9 @@ bool manifest_file_read(const char *path, FILE *in, struct arena *a, struct mani
     return true;
 }
 
-/* The deepest node on the path: where a field is missing, the map that should have it. */
-static const struct yaml_node *walk(const struct yaml_node *n, const char *path)
-{
-    const struct yaml_node *found = NULL;
-    char name[64];
-    while (n && *path) {
-        if (*path == '[') {
-            char *end;
-            unsigned long i = strtoul(path + 1, &end, 10);
-            n = *end == ']' && n->kind == YAML_SEQ && i < n->n ? n->items[i] : NULL;
-            path = *end == ']' ? end + 1 : "";
-        } else {
-            path += *path == '.';
-            size_t len = strcspn(path, ".[");
-            (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : 0), path);
-            n = n->kind == YAML_MAP ? yaml_get(n, name) : NULL;
-            path += len;
-        }
-        found = n ? n : found;
-    }
-    return found;
-}
-
 void manifest_file_locate(const struct manifest_file *f, struct error *err)
 {
-    const struct yaml_node *n = walk(f->root, err->param);
+    const struct yaml_node *n = manifest_find(f->root, err->param);
     if (n) {
         char text[sizeof err->text];
         (void)snprintf(text, sizeof text, "%s", error_text(err));

@@ -61,6 +61,9 @@ static void put_model(struct json_writer *w, const struct manifest_model *m,
 {
     json_object_begin(w);
     json_field_str(w, "name", m->name);
+    if (m->config.ptr) {
+        json_field_str(w, "config", m->config);
+    }
     json_name(w, "targets");
     json_array_begin(w);
     for (size_t t = 0; t < m->n_targets; t++) {
@@ -94,8 +97,48 @@ static void put_key(struct json_writer *w, const struct manifest_key *k,
         clock_format_rfc3339(k->expires_at_ms, time);
         json_field_z(w, "expires_at", time);
     }
+    if (k->config.ptr) {
+        json_field_str(w, "config", k->config);
+        json_field_bool(w, "config_locked", k->config_locked);
+    }
+    if (k->n_tags) {
+        put_texts(w, "tags", k->tags, k->n_tags);
+    }
     manifest_extras_put(e, EXTRAS_KEYS, i, w);
     json_object_end(w);
+}
+
+static void put_document(struct json_writer *w, const struct manifest_document *d,
+                         const struct manifest_extras *e, unsigned section, size_t i)
+{
+    json_object_begin(w);
+    json_field_str(w, "name", d->name);
+    if (d->description.ptr) {
+        json_field_str(w, "description", d->description);
+    }
+    if (section == EXTRAS_PROMPTS) {
+        json_field_bool(w, "partial", d->partial);
+    }
+    json_name(w, "document");
+    json_put_raw(w, d->json);
+    if (d->n_labels) {
+        put_texts(w, "labels", d->labels, d->n_labels);
+    }
+    manifest_extras_put(e, section, i, w);
+    json_object_end(w);
+}
+
+static void put_documents(struct json_writer *w, const struct manifest_document *list, size_t n,
+                          const struct manifest_extras *e, unsigned section)
+{
+    if (e->has[section]) {
+        json_name(w, section == EXTRAS_CONFIGS ? "configs" : "prompts");
+        json_array_begin(w);
+        for (size_t i = 0; i < n; i++) {
+            put_document(w, &list[i], e, section, i);
+        }
+        json_array_end(w);
+    }
 }
 
 void manifest_file_json(const struct manifest_file *f, const struct apply_flags *flags,
@@ -122,6 +165,8 @@ void manifest_file_json(const struct manifest_file *f, const struct apply_flags 
         }
         json_array_end(&w);
     }
+    put_documents(&w, m->configs, m->n_configs, &f->extras, EXTRAS_CONFIGS);
+    put_documents(&w, m->prompts, m->n_prompts, &f->extras, EXTRAS_PROMPTS);
     if (f->extras.has[EXTRAS_MODELS]) {
         json_name(&w, "models");
         json_array_begin(&w);

@@ -6,6 +6,8 @@
 #include "common/json.h"
 
 #define DEPTH_MAX 16
+#define LINE_MAX_BYTES 120
+#define LINE_ROOM 4096
 
 static bool is_plain(const char *z)
 {
@@ -93,52 +95,98 @@ static bool holds_objects(const struct document *list)
            document_type(document_at(list, 0)) == DOCUMENT_OBJECT;
 }
 
-static void put_members(struct buffer *b, const struct document *object, unsigned indent,
-                        bool first_stands);
+/* In one line, where that is short enough. */
+static bool put_short(struct buffer *b, const struct document *d, unsigned indent)
+{
+    struct buffer line;
+    buffer_init(&line, LINE_ROOM);
+    put_flow(&line, d, 0);
+    bool fits = !line.failed && line.len + indent <= LINE_MAX_BYTES;
+    if (fits) {
+        buffer_append_str(b, buffer_str(&line));
+        buffer_append_z(b, "\n");
+    }
+    buffer_release(&line);
+    return fits;
+}
 
-/* "- name: x", the first member on the line of the dash; innermost lists of objects in flow style.
- */
-static void put_items(struct buffer *b, const struct document *list, unsigned indent)
+static void put_members(struct buffer *b, const struct document *object, unsigned indent,
+                        unsigned depth, bool first_stands);
+static void put_value(struct buffer *b, const struct document *d, unsigned indent, unsigned depth);
+
+/* "- name: x", the first member on the line of the dash. */
+static void put_items(struct buffer *b, const struct document *list, unsigned indent,
+                      unsigned depth)
 {
     for (size_t i = 0; i < document_count(list); i++) {
+        const struct document *d = document_at(list, i);
+        bool block = document_type(d) == DOCUMENT_OBJECT && document_count(d) > 0;
         put_indent(b, indent);
         buffer_append_z(b, "- ");
-        if (indent >= 4 || document_type(document_at(list, i)) != DOCUMENT_OBJECT ||
-            document_count(document_at(list, i)) == 0) {
-            put_flow(b, document_at(list, i), 0);
-            buffer_append_z(b, "\n");
+        if (block && depth == 0) {
+            put_members(b, d, indent + 2, depth + 1, true);
+        } else if (put_short(b, d, indent + 2)) {
+            continue;
+        } else if (block && depth < DEPTH_MAX) {
+            put_members(b, d, indent + 2, depth + 1, true);
         } else {
-            put_members(b, document_at(list, i), indent + 2, true);
+            put_flow(b, d, 0);
+            buffer_append_z(b, "\n");
         }
     }
 }
 
+/* What stands behind "name:". Lists of objects near the top, and all that is long, in block style.
+ */
+static void put_value(struct buffer *b, const struct document *d, unsigned indent, unsigned depth)
+{
+    bool sections = holds_objects(d) && depth < 2;
+    if (!sections) {
+        buffer_append_z(b, " ");
+        if (put_short(b, d, indent)) {
+            return;
+        }
+    }
+    if (!is_scalar(d) && document_count(d) && depth < DEPTH_MAX) {
+        b->len -= sections ? 0 : 1; /* the blank */
+        buffer_append_z(b, "\n");
+        if (document_type(d) == DOCUMENT_LIST) {
+            put_items(b, d, indent + 2, depth);
+        } else {
+            put_members(b, d, indent + 2, depth + 1, false);
+        }
+        return;
+    }
+    put_flow(b, d, 0);
+    buffer_append_z(b, "\n");
+}
+
+/* Members of the top and of what its lists hold are the API's, where null means "not set"; further
+ * in, null is somebody's value. */
 static void put_members(struct buffer *b, const struct document *object, unsigned indent,
-                        bool first_stands)
+                        unsigned depth, bool first_stands)
 {
     const void *pos = NULL;
     const char *name;
     const struct document *value;
     while (document_next(object, &pos, &name, &value)) {
-        if (document_type(value) == DOCUMENT_NULL) {
+        if (depth < 2 && document_type(value) == DOCUMENT_NULL) {
             continue;
         }
         put_indent(b, first_stands ? 0 : indent);
         first_stands = false;
         put_text(b, name);
         buffer_append_z(b, ":");
-        if (holds_objects(value)) {
-            buffer_append_z(b, "\n");
-            put_items(b, value, indent + 2);
-        } else {
-            buffer_append_z(b, " ");
-            put_flow(b, value, 0);
-            buffer_append_z(b, "\n");
-        }
+        put_value(b, value, indent, depth);
     }
 }
 
 void yaml_write(struct buffer *b, const struct document *object)
 {
-    put_members(b, object, 0, false);
+    put_members(b, object, 0, 0, false);
+}
+
+void yaml_write_all(struct buffer *b, const struct document *object)
+{
+    put_members(b, object, 0, 2, false);
 }

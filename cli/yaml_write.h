@@ -9,5 +9,7 @@
 /* Appends an object; members that are null are left out. Texts that another reader could take for
  * something else are quoted. */
 void yaml_write(struct buffer *b, const struct document *object);
+/* The same with its nulls: of an object that is somebody's own document. */
+void yaml_write_all(struct buffer *b, const struct document *object);
 
 #endif

@@ -3,13 +3,17 @@
 
 #include <inttypes.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "dataplane/net/listener.h"
+#include "dataplane/routing/target_state.h"
 #include "dataplane/service.h"
+#include "dataplane/target_list.h"
 
-#define PAGE_MAX (64u << 10)
+#define PAGE_MAX (256u << 10)
+#define PROVIDERS_MAX 200 /* values of the label `provider` */
 
 struct ops {
     const struct service *service;
@@ -118,6 +122,50 @@ static void write_metrics(const struct service_state *s, struct buffer *out)
     metric(out, "weir_uptime_milliseconds", "gauge", "Since start.", s->uptime_ms);
 }
 
+/* Of what is cached in memory; the shared cache is its own server's to tell. */
+static void write_cache_metrics(const struct cache_counts *c, struct buffer *out)
+{
+    metric(out, "weir_cache_entries", "gauge", "Answers cached in memory.", c->entries);
+    metric(out, "weir_cache_bytes", "gauge", "Bytes of answers cached in memory.", c->bytes);
+    metric(out, "weir_cache_max_bytes", "gauge", "Ceiling of the cache in memory.", c->max_bytes);
+    metric(out, "weir_cache_hits_total", "counter", "Look-ups that found an answer.", c->hits);
+    metric(out, "weir_cache_misses_total", "counter", "Look-ups that found none.", c->misses);
+    metric(out, "weir_cache_stored_total", "counter", "Answers put into the cache.", c->stored);
+    metric(out, "weir_cache_evicted_total", "counter", "Answers that made room for others.",
+           c->evicted);
+    metric(out, "weir_cache_expired_total", "counter", "Answers whose time was over.", c->expired);
+    metric(out, "weir_cache_coalesced_total", "counter",
+           "Requests that waited for an equal one's answer.", c->coalesced);
+}
+
+static void put_label(struct buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            (void)buffer_append(out, "\\", 1);
+        }
+        (void)buffer_append(out, *text == '\n' ? " " : text, 1);
+    }
+}
+
+static void write_target_metrics(const struct target_table *t, struct buffer *out)
+{
+    struct provider_health *list = mem_alloc(PROVIDERS_MAX * sizeof(*list));
+    size_t n = target_health(t, clock_mono_ms(), list, PROVIDERS_MAX);
+    (void)buffer_append_z(
+        out, "# HELP weir_target_state Targets (model and key) of a provider, by their breaker.\n"
+             "# TYPE weir_target_state gauge\n");
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned k = 0; k < BREAKER_STATE_COUNT; k++) {
+            (void)buffer_append_z(out, "weir_target_state{provider=\"");
+            put_label(out, list[i].provider);
+            (void)buffer_printf(out, "\",state=\"%s\"} %u\n",
+                                breaker_state_name((enum breaker_state)k), list[i].targets[k]);
+        }
+    }
+    mem_free(list);
+}
+
 static void metrics(const struct ops *o, struct exchange *x)
 {
     struct service_state s;
@@ -125,6 +173,10 @@ static void metrics(const struct ops *o, struct exchange *x)
     service_state(o->service, &s);
     buffer_init(&out, PAGE_MAX);
     write_metrics(&s, &out);
+    if (s.cache.max_bytes) {
+        write_cache_metrics(&s.cache, &out);
+    }
+    write_target_metrics(service_targets(o->service), &out);
     answer(x, 200, "text/plain; version=0.0.4", buffer_str(&out));
     buffer_release(&out);
 }

@@ -1,5 +1,5 @@
-/* Commands from the control plane: test a provider (on a worker, as a request would go), drain, log
- * level. */
+/* Commands from the control plane: test a provider (on a worker, as a request would go), tell of
+ * the targets, purge the cache, drain, log level. */
 #ifndef DATAPLANE_COMMAND_H
 #define DATAPLANE_COMMAND_H
 

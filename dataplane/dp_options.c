@@ -91,6 +91,16 @@ static const struct option_row rows[] = {
          "refuse requests when the configuration was not confirmed for so long; 0: never"),
     TEXT("auth", "WEIR_PROXY_AUTH", auth, "key",
          "key, or none: no key is asked for (standalone, on loopback only)"),
+    BYTES("cache-bytes", "WEIR_PROXY_CACHE_BYTES", cache_bytes, "256MiB", 0, 1ull << 40,
+          "ceiling of cached answers in memory, over all workers; 0: none are kept there"),
+    SECRET("cache-redis", "WEIR_PROXY_CACHE_REDIS", cache_redis,
+           "redis://[user:password@]host[:port][/database] of a cache that several proxies share; "
+           "env:NAME and file:PATH are looked up"),
+    TIME("cache-redis-timeout", "WEIR_PROXY_CACHE_REDIS_TIMEOUT", cache_redis_timeout_ms, "50ms", 1,
+         "a request waits no longer than this for the shared cache"),
+    TEXT("custom-hosts", "WEIR_PROXY_CUSTOM_HOSTS", custom_hosts, NULL,
+         "hosts that custom_host of routing configs may name, comma-separated; a * stands for any "
+         "characters; none when not given"),
     TEXT("upstream-ca", "WEIR_PROXY_UPSTREAM_CA", upstream_ca, NULL,
          "PEM file of the CAs that providers are verified by; the system's when not given"),
     TEXT("catalogue", "WEIR_CATALOGUE", catalogue, NULL,
@@ -172,6 +182,16 @@ static bool check_tls(const struct dp_options *o, struct error *err)
     return true;
 }
 
+/* What the store needs besides answers would not fit into less. */
+static bool check_cache(const struct dp_options *o, struct error *err)
+{
+    if (o->cache_bytes && o->cache_bytes < (1u << 20)) {
+        return error_set_param(err, ERR_INVALID_FIELD, "cache-bytes",
+                               "setting cache-bytes must be 0 or at least 1MiB");
+    }
+    return true;
+}
+
 static bool check(const struct dp_options *o, struct error *err)
 {
     enum log_level level;
@@ -201,7 +221,7 @@ static bool check(const struct dp_options *o, struct error *err)
         return error_set_param(err, ERR_INVALID_FIELD, "state-key",
                                "setting state-key is neither 64 hex digits nor base64 of 32 bytes");
     }
-    return check_tls(o, err) && check_auth(o, err);
+    return check_cache(o, err) && check_tls(o, err) && check_auth(o, err);
 }
 
 bool dp_options_load(struct dp_options *o, const struct yaml_node *settings,

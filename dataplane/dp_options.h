@@ -16,6 +16,8 @@ struct dp_options {
     uint64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     uint64_t connect_timeout_ms, upstream_timeout_ms, upstream_gap_timeout_ms;
     uint64_t drain_timeout_ms, max_staleness_ms;
+    char *cache_redis, *custom_hosts;
+    uint64_t cache_bytes, cache_redis_timeout_ms;
 };
 
 /* The table, for help and lint. */

@@ -16,6 +16,7 @@
 #include "common/tls.h"
 #include "dataplane/admin_listener.h"
 #include "dataplane/command.h"
+#include "dataplane/health_check.h"
 #include "dataplane/net/listener.h"
 #include "dataplane/net/loop.h"
 #include "dataplane/service_parts.h"
@@ -143,6 +144,7 @@ static bool make_workers(struct service *s, struct error *err)
         .client_tls = s->client_tls,
         .hub = s->hub,
         .policy = &s->policy,
+        .redis = s->redis,
     };
     if ((c.listen && !listener_port_free(c.listen, err)) ||
         (c.tls_listen && !listener_port_free(c.tls_listen, err))) {
@@ -171,6 +173,8 @@ static bool make_workers(struct service *s, struct error *err)
 static bool start_workers(struct service *s, struct error *err)
 {
     uint16_t plain = worker_port(s->workers[0]), tls = worker_tls_port(s->workers[0]);
+    s->health_checks = health_checks_new(worker_env(s->workers[0]));
+    health_checks_start(s->health_checks);
     for (unsigned i = 0; i < s->n_workers; i++) {
         if (!worker_start(s->workers[i], err)) {
             return false;
@@ -297,7 +301,7 @@ static bool start_all(struct service *s, struct error *err)
 {
     const struct dp_options *o = &s->options;
     if (!lock_state_folder(s, err) || !start_tls(s, err) || !service_open_spools(s, err) ||
-        !load_catalogue(s, err)) {
+        !load_catalogue(s, err) || !service_open_routing(s, err)) {
         return false;
     }
     fill_policy(s);
@@ -373,10 +377,12 @@ void service_free(struct service *s)
     }
     sink_file_stop(s->sink, hand_over_ms);
     commands_free(s->commands);
+    health_checks_free(s->health_checks);
     for (unsigned i = 0; s->workers && i < s->n_workers; i++) {
         worker_free(s->workers[i]);
     }
     mem_free(s->workers);
+    service_close_routing(s);
     service_close_spools(s);
     swap_hub_free(s->hub);
     tls_context_unref(s->server_tls);

@@ -4,6 +4,7 @@
 #ifndef DATAPLANE_SERVICE_H
 #define DATAPLANE_SERVICE_H
 
+#include "dataplane/cache/store.h"
 #include "dataplane/dp_options.h"
 #include "dataplane/report/bridge.h"
 #include "dataplane/report/sink_file.h"
@@ -13,6 +14,7 @@ struct commands;
 struct loop;
 struct ops;
 struct service;
+struct target_table;
 
 /* Takes the options over. False: err names what could not be started; everything is undone. */
 struct service *service_new(struct dp_options *o, struct error *err);
@@ -33,7 +35,8 @@ struct service_state {
     bool draining;
     bool managed, connected; /* to a control plane */
     bool stale;
-    uint64_t age_ms; /* since the snapshot was last confirmed (managed) or loaded */
+    uint64_t age_ms;           /* since the snapshot was last confirmed (managed) or loaded */
+    struct cache_counts cache; /* max_bytes 0: there is none */
     uint64_t requests, in_flight, connections, unauthenticated, malformed, events, events_refused;
     uint64_t by_class[6];
     struct spool_stats spool;               /* over all workers */
@@ -42,6 +45,8 @@ struct service_state {
     uint64_t uptime_ms;
 };
 void service_state(const struct service *s, struct service_state *ret);
+/* The table of targets' state; NULL before it was made. */
+const struct target_table *service_targets(const struct service *s);
 struct worker *service_worker(const struct service *s, unsigned index);
 
 #endif

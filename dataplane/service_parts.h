@@ -3,6 +3,8 @@
 #ifndef DATAPLANE_SERVICE_PARTS_H
 #define DATAPLANE_SERVICE_PARTS_H
 
+#include "common/base/arena.h"
+#include "dataplane/cache/redis.h"
 #include "dataplane/service.h"
 
 struct catalogue;
@@ -20,6 +22,11 @@ struct service {
     struct request_policy policy;
     struct snap_key anonymous;
     struct catalogue *catalogue; /* NULL: none found */
+    struct target_table *targets;
+    struct cache_store *cache;   /* NULL: switched off */
+    struct redis_address *redis; /* NULL: none is configured */
+    struct arena *texts;         /* of the options, taken apart */
+    struct health_checks *health_checks;
     struct swap_hub *hub;
     struct spool **spools; /* one per worker, then those that a former run with more workers left */
     size_t n_spools;
@@ -34,6 +41,10 @@ struct service {
 };
 
 /* Main thread. */
+/* What routing and caching share over all workers: state of targets, cached answers, the shared
+ * cache's address, hosts that configs may name. */
+bool service_open_routing(struct service *s, struct error *err);
+void service_close_routing(struct service *s); /* behind the last worker */
 bool service_open_spools(struct service *s, struct error *err);
 void service_close_spools(struct service *s);
 /* Standalone: reads weir.yaml and publishes it; false leaves what is served as it was. err's text

@@ -200,10 +200,18 @@ void service_state(const struct service *s, struct service_state *ret)
     service_totals(s, ret);
     add_spools(s, ret);
     add_config(s, ret);
+    if (s->cache) {
+        cache_counts(s->cache, &ret->cache);
+    }
     ret->uptime_ms = clock_mono_ms() - s->started_ms;
     if (s->sink) {
         sink_file_stats(s->sink, &ret->lines_written, &ret->write_failures);
     }
+}
+
+const struct target_table *service_targets(const struct service *s)
+{
+    return s->targets;
 }
 
 void service_upkeep(struct service *s)

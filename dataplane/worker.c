@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/tls.h"
+#include "dataplane/cache/redis.h"
 #include "dataplane/dp_options.h"
 #include "dataplane/net/listener.h"
 #include "dataplane/net/loop.h"
@@ -101,6 +102,9 @@ struct worker *worker_new(const struct worker_config *c, struct error *err)
     w->env.loop = loop_new();
     w->env.upstream = upstream_new(w->env.loop, &limits, w->client_tls);
     w->env.reader = swap_reader_new(c->hub, on_publish, w);
+    if (c->redis) {
+        w->env.redis = redis_new(w->env.loop, c->redis, (unsigned)o->cache_redis_timeout_ms);
+    }
     w->tick = loop_timer_new(w->env.loop, on_tick, w);
     if (c->listen) {
         w->plain = listen_on(w, c, c->listen, NULL, err);
@@ -242,6 +246,7 @@ void worker_free(struct worker *w)
     listener_free(w->plain);
     listener_free(w->tls);
     upstream_free(w->env.upstream);
+    redis_free(w->env.redis);
     loop_timer_free(w->tick);
     swap_reader_free(w->env.reader);
     loop_free(w->env.loop);

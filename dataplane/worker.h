@@ -8,6 +8,7 @@
 #include "dataplane/snapshot/swap.h"
 
 struct dp_options;
+struct redis_address;
 struct tls_context;
 struct worker;
 
@@ -19,7 +20,8 @@ struct worker_config {
     struct tls_context *server_tls, *client_tls; /* counted: the worker takes its own reference */
     struct swap_hub *hub;
     struct request_policy *policy;
-    struct spool *spool; /* this thread becomes its writer; outlives the worker */
+    const struct redis_address *redis; /* the shared cache; NULL: none. Outlives the worker */
+    struct spool *spool;               /* this thread becomes its writer; outlives the worker */
 };
 
 /* Binds its listeners; a taken port is an error that names it. Everything until worker_start on the

@@ -37,8 +37,8 @@ SAME(SOURCE_BOUND, WEIR__SOURCE__SOURCE_BOUND);
 
 /* Upper bounds of everything in a message but its texts: tags, lengths, ids and numbers at their
  * widest. */
-#define EVENT_FIXED (5 * 18 + 10 * 12 + 7 * 7 + 16)
-#define ATTEMPT_FIXED (18 + 10 * 12 + 6 * 7 + 16)
+#define EVENT_FIXED (5 * 18 + 3 * 19 + 14 * 12 + 9 * 7 + 16)
+#define ATTEMPT_FIXED (18 + 11 * 12 + 8 * 7 + 16)
 #define QUANTITY_FIXED 40
 
 static uint8_t *put_u64(uint8_t *at, unsigned field, uint64_t v)
@@ -113,7 +113,10 @@ static uint8_t *put_attempt(uint8_t *at, const struct event_attempt *t)
         uint8_t *content = nest_begin(at, 15, 1);
         at = nest_end(content, put_quantity(content, &t->quantities[i]), 1);
     }
-    return put_str(at, 16, t->upstream_request_id);
+    at = put_str(at, 16, t->upstream_request_id);
+    at = put_str(at, 17, t->kind);
+    at = put_str(at, 18, t->option);
+    return put_u64(at, 19, t->credential);
 }
 
 static uint8_t *put_event(uint8_t *at, const struct event *e)
@@ -142,18 +145,26 @@ static uint8_t *put_event(uint8_t *at, const struct event *e)
         uint8_t *content = nest_begin(at, 21, 2);
         at = nest_end(content, put_attempt(content, &e->attempts[i]), 2);
     }
-    return at;
+    at = put_str(at, 22, e->cache_status);
+    at = put_u64(at, 23, e->saved_nanousd);
+    at = put_u64(at, 24, e->saved_us);
+    at = put_uuid(at, 25, &e->config_id);
+    at = put_u64(at, 26, e->config_number);
+    at = put_str(at, 27, e->assignment);
+    at = put_uuid(at, 28, &e->prompt_id);
+    at = put_u64(at, 29, e->prompt_version);
+    return put_uuid(at, 30, &e->mirror_of);
 }
 
 size_t event_size_max(const struct event *e)
 {
     size_t n = EVENT_FIXED + e->endpoint.len + e->dialect.len + e->model.len + e->error_code.len +
-               e->metadata_json.len + e->trace_id.len;
+               e->metadata_json.len + e->trace_id.len + e->cache_status.len + e->assignment.len;
     for (size_t i = 0; i < e->n_attempts; i++) {
         const struct event_attempt *t = &e->attempts[i];
         n += ATTEMPT_FIXED + t->provider.len + t->model.len + t->answered_model.len +
-             t->error_code.len + t->finish_reason.len + t->upstream_request_id.len +
-             t->n_quantities * QUANTITY_FIXED;
+             t->error_code.len + t->finish_reason.len + t->upstream_request_id.len + t->kind.len +
+             t->option.len + t->n_quantities * QUANTITY_FIXED;
     }
     return n;
 }

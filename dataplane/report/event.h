@@ -73,6 +73,9 @@ struct event_attempt {
     uint64_t bound_nanousd, cost_nanousd;
     const struct event_quantity *quantities;
     size_t n_quantities;
+    struct str kind;     /* "" (the first), "retry", "fallback", "hedge" */
+    struct str option;   /* which node of the routing config: "config.targets[0]"; "": none */
+    uint32_t credential; /* number of the key among the provider's */
 };
 
 struct event {
@@ -88,6 +91,16 @@ struct event {
     struct str metadata_json, trace_id;
     const struct event_attempt *attempts;
     size_t n_attempts;
+    /* "", "hit", "miss", "refresh", "coalesced". A hit has no attempts and costs nothing; what it
+     * would have cost and taken stands in the two behind. */
+    struct str cache_status;
+    uint64_t saved_nanousd, saved_us;
+    struct uuid config_id; /* the routing config that was followed; nil: none, or an inline one */
+    uint64_t config_number;
+    struct str assignment; /* arms of splits that were taken */
+    struct uuid prompt_id; /* nil: none */
+    uint64_t prompt_version;
+    struct uuid mirror_of; /* the request whose copy this is; nil: none */
 };
 
 /* At most so many bytes are appended by event_write (6 more by event_write_open): what to reserve

@@ -74,7 +74,24 @@ static void put_attempt(struct json_writer *w, const Weir__Attempt *t)
     }
     json_array_end(w);
     json_field_z(w, "upstream_request_id", t->upstream_request_id);
+    json_field_z(w, "kind", t->kind);
+    json_field_z(w, "option", t->option);
+    json_field_u64(w, "credential", t->credential);
     json_object_end(w);
+}
+
+/* What cache, routing config and prompt had to do with it. */
+static void put_routing(struct json_writer *w, const Weir__Event *e)
+{
+    json_field_z(w, "cache_status", e->cache_status);
+    json_field_u64(w, "saved_nanousd", e->saved_nanousd);
+    json_field_u64(w, "saved_us", e->saved_us);
+    put_id(w, "config_id", &e->config_id);
+    json_field_u64(w, "config_number", e->config_number);
+    json_field_z(w, "assignment", e->assignment);
+    put_id(w, "prompt_id", &e->prompt_id);
+    json_field_u64(w, "prompt_version", e->prompt_version);
+    put_id(w, "mirror_of", &e->mirror_of);
 }
 
 static void put_event(struct json_writer *w, const Weir__Event *e)
@@ -118,6 +135,7 @@ static void put_event(struct json_writer *w, const Weir__Event *e)
         put_attempt(w, e->attempts[i]);
     }
     json_array_end(w);
+    put_routing(w, e);
     json_object_end(w);
 }
 

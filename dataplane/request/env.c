@@ -3,6 +3,7 @@
 
 #include "common/crypto.h"
 #include "dataplane/request/request.h"
+#include "dataplane/request/config_memo.h"
 #include "dataplane/request/token_post.h"
 
 #define RECORD_MAX (64u << 10)
@@ -18,12 +19,17 @@ void request_env_init(struct request_env *env)
     list_init(&env->live);
     env->dead = NULL;
     env->tokens = NULL;
+    env->redis = NULL;
+    env->configs = NULL;
+    env->turn = 0;
+    env->ending = false;
     memset(env->prices, 0, sizeof(env->prices));
 }
 
 void request_env_release(struct request_env *env)
 {
     token_post_release(env);
+    config_memo_release(env);
     while (env->n_spare) {
         arena_free(env->spare[--env->n_spare]);
     }

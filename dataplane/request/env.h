@@ -12,8 +12,12 @@
 #include "dataplane/report/spool.h"
 #include "dataplane/snapshot/swap.h"
 
+struct cache_store;
+struct config_memos;
 struct catalogue;
 struct loop;
+struct redis;
+struct target_table;
 struct upstream;
 struct request;
 struct token_cache;
@@ -27,8 +31,12 @@ struct request_policy {
      */
     const struct snap_key *anonymous;
     const struct catalogue *catalogue; /* model facts and prices; NULL: none is loaded */
-    atomic_bool stale;                 /* the snapshot is older than max_staleness */
-    atomic_bool draining;              /* the answer's connection closes behind it */
+    struct target_table *targets;      /* what is known of whom requests go to; NULL: in tests */
+    struct cache_store *cache;         /* NULL: no answers are kept in memory */
+    const struct str *custom_hosts;    /* host patterns that `custom_host` of a config may name */
+    size_t n_custom_hosts;
+    atomic_bool stale;    /* the snapshot is older than max_staleness */
+    atomic_bool draining; /* the answer's connection closes behind it */
 };
 
 /* Written by the worker alone, read by anybody: relaxed loads and stores, no locked instruction. */
@@ -77,8 +85,12 @@ struct request_env {
     uint64_t random_state; /* for weighted choices; not for secrets */
     struct arena *spare[ENV_SPARE_ARENAS];
     unsigned n_spare;
-    struct token_cache *tokens; /* access tokens bought with credentials; made at first need */
+    struct redis *redis;          /* the shared cache; NULL: none. The worker's */
+    struct token_cache *tokens;   /* access tokens bought with credentials; made at first need */
+    struct config_memos *configs; /* request/config_memo.h; made at first need */
+    uint32_t turn;                /* where the choice among a provider's keys begins */
     struct price_memo prices[ENV_PRICE_MEMOS];
+    bool ending;          /* requests are being ended: nothing leads on */
     struct list live;     /* requests that have not ended */
     struct request *dead; /* freed after this loop turn */
 };

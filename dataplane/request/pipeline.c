@@ -1,8 +1,8 @@
 /* THE story of a request, as one table. Stages that have no content yet have no row; where they
  * will stand:
  *
- *   parse → authenticate → read → [limit] → route → [guard] → [cache] → [reserve] → translate →
- * dispatch → relay
+ *   parse → authenticate → read → expand → [limit] → route → [guard] → cache → [reserve] →
+ * translate → dispatch → relay
  *
  * and `record`, which is no row: it runs exactly once however a request ends (request_finish), and
  * always before the last byte of the answer. */
@@ -12,6 +12,8 @@
 #include "dataplane/net/loop.h"
 #include "dataplane/request/request.h"
 #include "dataplane/request/token_post.h"
+#include "dataplane/stages/cache.h"
+#include "dataplane/stages/hedge.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/upstream/client.h"
 
@@ -22,16 +24,19 @@ static const struct stage {
     {"parse", stage_parse},
     {"authenticate", stage_authenticate},
     {"read", stage_read},
+    {"expand", stage_expand},
     /* limit */
     {"route", stage_route},
-    /* guard, cache, reserve */
+    /* guard */
+    {"cache", stage_cache},
+    /* reserve */
     {"translate", stage_translate},
     {"dispatch", stage_dispatch},
     {"relay", stage_relay},
 };
 
 #define N_STAGES (sizeof(stages) / sizeof(stages[0]))
-#define STAGE_TRANSLATE 4 /* where VERDICT_AGAIN goes back to */
+#define STAGE_TRANSLATE 6 /* where VERDICT_AGAIN goes back to */
 
 /* ---- the end ---- */
 
@@ -83,11 +88,13 @@ static struct exchange *take_exchange(struct request *r)
 static void settle(struct request *r, enum event_outcome outcome)
 {
     r->outcome = outcome;
+    hedge_end(r);
     if (!r->recorded) {
         relay_settle(r); /* asks the call whether anything was sent */
         request_end_attempt(r, outcome, r->error.code);
         stage_record(r);
     }
+    cache_end(r);
     if (r->call) {
         struct upstream_call *call = r->call;
         r->call = NULL;
@@ -114,11 +121,17 @@ void request_finish(struct request *r, enum event_outcome outcome, bool broken)
     bury(r);
 }
 
+void request_drop(struct request *r)
+{
+    request_set_state(r, REQUEST_FINISHED);
+    bury(r);
+}
+
 /* Header fields of a reply: its own, and those that every one has. */
 static struct header *reply_headers(struct request *r, size_t *ret_n)
 {
     const struct reply *p = &r->reply;
-    struct header *list = arena_alloc(r->arena, (p->n_headers + 3) * sizeof(*list));
+    struct header *list = arena_alloc(r->arena, (p->n_headers + 4) * sizeof(*list));
     size_t n = 0;
     *ret_n = 0;
     if (!list) {
@@ -128,6 +141,7 @@ static struct header *reply_headers(struct request *r, size_t *ret_n)
         list[n++] = p->headers[i];
     }
     list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
+    n += request_prompt_header(r, &list[n]);
     if (p->body.len && !(p->content_type.ptr && p->content_type.len == 0)) {
         list[n++] = (struct header){STR_LIT("content-type"),
                                     p->content_type.ptr ? p->content_type
@@ -145,15 +159,18 @@ static void send_reply(struct request *r, enum event_outcome outcome)
     size_t n = 0;
     struct header *headers = reply_headers(r, &n);
     r->status = r->reply.status;
+    cache_note_reply(r, headers, n);
     settle(r, outcome);
-    exchange_reply(take_exchange(r), r->reply.status, headers, n, r->reply.body);
+    if (r->exchange) {
+        exchange_reply(take_exchange(r), r->reply.status, headers, n, r->reply.body);
+    }
     count_end(r);
     bury(r);
 }
 
 static enum event_outcome reject_outcome(const struct request *r)
 {
-    const struct attempt *t = r->n_attempts ? &r->attempts[r->n_attempts - 1] : NULL;
+    const struct attempt *t = r->attempt ? &r->attempts[r->attempt - 1] : NULL;
     if (t && t->ended_ns) {
         return t->outcome;
     }
@@ -251,6 +268,12 @@ void request_run(struct request *r)
     follow(r, stages[r->stage].run(r));
 }
 
+void request_run_from_translate(struct request *r)
+{
+    request_set_state(r, REQUEST_RUNNING);
+    follow(r, VERDICT_AGAIN);
+}
+
 void request_resume(struct request *r, enum verdict v)
 {
     request_set_state(r, REQUEST_RUNNING);
@@ -261,6 +284,7 @@ void request_end_all(struct request_env *env)
 {
     struct error err = ERROR_INIT;
     (void)error_set(&err, ERR_OVERLOADED, "the proxy is shutting down");
+    env->ending = true;
     while (!list_empty(&env->live)) {
         struct request *r = LIST_ENTRY(env->live.next, struct request, node);
         if (r->relay) {

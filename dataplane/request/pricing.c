@@ -154,6 +154,19 @@ uint64_t pricing_max_output(struct request *r, const struct candidate *c)
     return r->max_output;
 }
 
+uint64_t pricing_estimate(struct request *r, const struct candidate *c, uint64_t tokens_in,
+                          uint64_t tokens_out)
+{
+    r->prices_sought = false;
+    seek(r, c);
+    struct price_line lines[] = {{.unit = PRICE_TOKEN_IN, .quantity = tokens_in},
+                                 {.unit = PRICE_TOKEN_OUT, .quantity = tokens_out},
+                                 {.unit = PRICE_REQUEST, .quantity = 1}};
+    uint64_t sum = r->prices ? price_lines(r->prices, tokens_in, lines, 3) : UINT64_MAX;
+    r->prices_sought = false;
+    return sum;
+}
+
 /* Every token of the prompt, which chooses the tier. */
 static uint64_t prompt_of(const struct attempt *t)
 {

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/crypto.h"
+#include "dataplane/routing/target_state.h"
 
 static const char *const state_names[] = {"read", "running", "parked", "relaying", "finished"};
 static const char *const kind_names[] = {"none",   "chat.completions", "embeddings",
@@ -38,6 +39,9 @@ const char *request_endpoint_name(const struct request *r)
         [API_VERTEX_MESSAGES] = "messages", [API_COHERE_CHAT] = "chat",
         [API_OLLAMA_CHAT] = "chat",
     };
+    if (r->prompt_ref.ptr) {
+        return r->prompt_render ? "prompts.render" : "prompts.completions";
+    }
     switch (provider_api_kind(r->face_api)) {
     case API_KIND_EMBED:
         return "embeddings";
@@ -74,7 +78,7 @@ static void name_request(struct request *r)
     crypto_hex(r->id.b, sizeof(r->id.b), r->id_text + 4);
 }
 
-struct request *request_new(struct request_env *env, struct exchange *x)
+struct request *request_new_detached(struct request_env *env)
 {
     struct arena *a = request_env_arena(env);
     struct request *r = arena_zalloc(a, sizeof(*r));
@@ -82,9 +86,6 @@ struct request *request_new(struct request_env *env, struct exchange *x)
     r->env = env;
     list_push_back(&env->live, &r->node);
     r->arena = a;
-    r->exchange = x;
-    r->head = exchange_head(x);
-    r->body = exchange_body(x);
     r->dialect = &dialect_openai;
     r->started_ns = clock_mono_ns();
     r->started_wall_us = clock_wall_us();
@@ -95,9 +96,77 @@ struct request *request_new(struct request_env *env, struct exchange *x)
     return r;
 }
 
+struct request *request_new(struct request_env *env, struct exchange *x)
+{
+    struct request *r = request_new_detached(env);
+    r->exchange = x;
+    r->head = exchange_head(x);
+    r->body = r->client_body = exchange_body(x);
+    return r;
+}
+
+struct str request_header(const struct request *r, const char *name)
+{
+    struct str wanted = str_of(name);
+    for (size_t i = 0; i < r->head->n_headers; i++) {
+        if (str_eq_nocase(r->head->headers[i].name, wanted)) {
+            return r->head->headers[i].value;
+        }
+    }
+    return STR_NONE;
+}
+
+bool request_prompt_header(const struct request *r, struct header *ret)
+{
+    struct str number = r->prompt
+                            ? arena_printf(r->arena, "%llu", (unsigned long long)r->prompt_version)
+                            : STR_NONE;
+    *ret = (struct header){STR_LIT("x-weir-prompt-version"), number};
+    return number.ptr != NULL;
+}
+
 struct attempt *request_attempt(struct request *r)
 {
-    return r->n_attempts ? &r->attempts[r->n_attempts - 1] : NULL;
+    return r->attempt ? &r->attempts[r->attempt - 1] : NULL;
+}
+
+/* One is the rule: the list grows only where there are more. */
+struct attempt *request_attempt_new(struct request *r)
+{
+    if (r->n_attempts == r->attempts_room) {
+        unsigned room = r->attempts_room ? r->attempts_room * 4 : 1;
+        struct attempt *list =
+            room <= REQUEST_MAX_ATTEMPTS ? arena_zalloc(r->arena, room * sizeof(*list)) : NULL;
+        if (!list) {
+            return NULL;
+        }
+        if (r->n_attempts) {
+            memcpy(list, r->attempts, r->n_attempts * sizeof(*list));
+        }
+        r->attempts = list;
+        r->attempts_room = room;
+    }
+    r->attempt = ++r->n_attempts;
+    return &r->attempts[r->n_attempts - 1];
+}
+
+/* What an answer says of its target: a client's own mistake, or its going, says nothing. */
+static void tell_state(const struct attempt *t)
+{
+    bool refused = t->status >= 400 && t->status < 500 && t->status != 401 && t->status != 402 &&
+                   t->status != 403 && t->status != 408 && t->status != 429;
+    struct target_outcome o = {
+        .success = t->outcome == EVENT_OK && t->status < 400,
+        .counts = !t->ours && !refused && t->outcome != EVENT_CLIENT_GONE &&
+                  t->outcome != EVENT_FAILED && t->outcome != EVENT_REFUSED,
+        .status = t->status,
+        .cooldown_ms = t->cooldown_ms,
+        .now_ms = clock_mono_ns() / 1000000,
+    };
+    if (o.success && t->first_byte_ns > t->started_ns) {
+        o.first_token_us = (t->first_byte_ns - t->started_ns) / 1000;
+    }
+    target_finished(t->state, t->breaker, &o, t->probe);
 }
 
 void request_end_attempt(struct request *r, enum event_outcome outcome, enum error_code error)
@@ -109,4 +178,7 @@ void request_end_attempt(struct request *r, enum event_outcome outcome, enum err
     t->outcome = outcome;
     t->error = error;
     t->ended_ns = clock_mono_ns();
+    if (t->state) {
+        tell_state(t);
+    }
 }

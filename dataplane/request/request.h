@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/uuid.h"
 #include "common/rules/provider.h"
+#include "common/rules/route_config.h"
 #include "dataplane/dialects/dialect.h"
 #include "dataplane/dialects/openai_chat.h"
 #include "dataplane/net/exchange.h"
@@ -19,7 +20,12 @@
 #include "dataplane/request/env.h"
 #include "dataplane/snapshot/index.h"
 
+struct cache_use;
+struct explanation;
+struct hedge;
 struct relay;
+struct routing;
+struct target_state;
 struct translation;
 struct request;
 struct upstream_answer;
@@ -72,9 +78,17 @@ struct attempt {
     struct event_quantity quantities[ATTEMPT_QUANTITIES];
     size_t n_quantities;
     uint64_t cost_nanousd;
+    const char *kind;    /* NULL: the first; "retry", "fallback", "credential", "hedge" */
+    struct str option;   /* which node of the routing config */
+    unsigned credential; /* number of the key among the provider's */
+    /* what is told of it to the target's state, once (request_end_attempt); NULL: nothing */
+    struct target_state *state;
+    const struct route_breaker *breaker;
+    bool probe, ours;     /* ours: it failed before anything was sent */
+    uint64_t cooldown_ms; /* the provider said so */
 };
 
-#define REQUEST_MAX_ATTEMPTS 8
+#define REQUEST_MAX_ATTEMPTS 16
 
 /* One step of Cloudflare's universal request: a native call with its own body. */
 struct step {
@@ -94,6 +108,15 @@ struct candidate {
     const struct provider_endpoint *endpoint; /* which of its operations; NULL: native */
     const struct step *step;                  /* REQUEST_UNIVERSAL */
     enum provider_api api; /* of a step: the operation that its path is; API_NONE: not known */
+    /* by a routing config (stages/routing.h); NULL: without one */
+    const struct route_node *leaf;
+    const struct route_settings *settings;
+    struct str option;     /* path of the leaf, for events and headers */
+    struct str credential; /* in place of the provider's own; NULL ptr: that */
+    unsigned credential_number;
+    struct target_state *state;
+    const char *kind; /* of the attempt that it will be */
+    bool probe;
 };
 
 /* A whole answer of our own, in the arena. */
@@ -113,7 +136,8 @@ struct request {
     struct request_env *env;
     struct exchange *exchange; /* NULL once the answer was handed over to its end */
     const struct request_head *head;
-    struct str body;
+    struct str body;        /* as the attempt at hand has it: what a config changes is changed */
+    struct str client_body; /* as it came */
     struct arena *arena;
     struct swap_hold *hold;
     const struct snapshot *snapshot; /* NULL when there is none yet */
@@ -140,11 +164,14 @@ struct request {
     struct str provider_hint; /* provider asked for by header or Cloudflare path, without '@'; NULL
                                  ptr: none */
     struct openai_chat chat; /* where the body has its `model` (and `stream`): spans for splicing */
+    bool model_later;        /* it named none: its routing config does, or "auto" */
     struct str model;        /* decoded, as the client named it; STR_NONE when it named none */
     struct str provider_name; /* REQUEST_NATIVE: decoded first segment */
     struct str
         native_path;     /* REQUEST_NATIVE: what follows it, encoded, with its slash; "" for none */
     struct str model_id; /* REQUEST_MODELS: decoded; NULL ptr: the list */
+    struct str prompt_ref; /* /v1/prompts/{id}/…: decoded; NULL ptr: no such path */
+    bool prompt_render;    /* …/render: the body that it makes is the answer */
     bool stream;
 
     /* authenticate */
@@ -154,8 +181,17 @@ struct request {
     struct str
         key_parameter; /* query parameter that held a key: not passed on; NULL ptr when none */
 
+    /* expand */
+    const struct snap_document *prompt; /* NULL: none */
+    uint64_t prompt_version;
+    struct str prompt_config; /* the prompt's default routing config; NULL ptr: none */
+
     /* route */
-    struct candidate *candidates; /* ordered, arena */
+    struct routing *routing;         /* NULL: its model's name alone says whom to call */
+    struct cache_use *cache;         /* NULL: nothing to do with the cache */
+    struct explanation *explanation; /* NULL: a request, not a question about one */
+    struct uuid mirror_of;           /* nil: none */
+    struct candidate *candidates;    /* ordered, arena */
     size_t n_candidates;
     size_t candidate;   /* index of the one that is tried now */
     struct step *steps; /* REQUEST_UNIVERSAL */
@@ -178,7 +214,10 @@ struct request {
                                            with; NULL ptr: none was bought */
     struct upstream_call *call;
     struct attempt *attempts; /* arena, REQUEST_MAX_ATTEMPTS at most */
-    unsigned n_attempts;
+    unsigned n_attempts, attempts_room;
+    unsigned attempt;    /* the one that runs now: its number, from 1; 0 before the first */
+    struct hedge *hedge; /* NULL: no second call */
+    bool hurry;  /* a second call is being made: nothing is waited for, and nothing leads on */
     bool opened; /* an `open` record stands in the spool */
 
     /* relay */
@@ -192,8 +231,13 @@ struct request {
 
 /* Takes the exchange over; never fails (memory for one arena is small and fixed). */
 struct request *request_new(struct request_env *env, struct exchange *x);
+/* One without a client: its head and body are given and must live in its arena or longer (a copy of
+ * another request, or a question of the control plane's). */
+struct request *request_new_detached(struct request_env *env);
 /* Walks the stages from r->stage until one parks, answers or rejects. */
 void request_run(struct request *r);
+/* The same from `translate` on, for a copy whose candidate is there already. */
+void request_run_from_translate(struct request *r);
 /* Continues a parked request at the next stage; with VERDICT_REJECT, r->error says why. */
 void request_resume(struct request *r, enum verdict v);
 void request_set_state(struct request *r, enum request_state s);
@@ -207,9 +251,21 @@ const char *request_endpoint_name(const struct request *r);
  * client with a visibly cut answer. */
 void request_finish(struct request *r, enum event_outcome outcome, bool broken);
 
+/* First header field of that name, also of a request that has no exchange (a copy, a question). */
+struct str request_header(const struct request *r, const char *name);
+
+/* Which version of a stored prompt was used; false: none was. */
+bool request_prompt_header(const struct request *r, struct header *ret);
+
+/* Ends one that no client and no attempt knows of: nothing is recorded or counted. */
+void request_drop(struct request *r);
+
 /* The attempt that runs now; NULL before the first. */
 struct attempt *request_attempt(struct request *r);
-/* Ends the running attempt, if it has not ended. */
+/* A further one, at REQUEST_MAX_ATTEMPTS at most, which runs now; pointers to others are invalid
+ * then. NULL: there is no room. */
+struct attempt *request_attempt_new(struct request *r);
+/* Ends the running attempt, if it has not ended, and tells the target's state. */
 void request_end_attempt(struct request *r, enum event_outcome outcome, enum error_code error);
 
 /* exchange_handler's on_request and on_bad_request; arg is the struct request_env. */

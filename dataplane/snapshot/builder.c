@@ -221,6 +221,16 @@ static bool lookups_add_named(struct snapshot *s, enum root_set which, struct en
     return true;
 }
 
+static enum root_set document_set(const struct entity *e)
+{
+    return e->kind == ENTITY_CONFIG ? SET_CONFIG_BY_NAME : SET_PROMPT_BY_NAME;
+}
+
+static bool is_document(const struct entity *e)
+{
+    return e->kind == ENTITY_CONFIG || e->kind == ENTITY_PROMPT;
+}
+
 static bool lookups_add(struct snapshot *s, struct entity *e, struct error *err)
 {
     struct place at;
@@ -246,6 +256,10 @@ static bool lookups_add(struct snapshot *s, struct entity *e, struct error *err)
         const struct snap_model *m = e->model;
         struct scoped_name n = {&m->organization_id, &m->workspace_id, m->name};
         return lookups_add_named(s, SET_MODEL_BY_NAME, e, &n, match_model_name, err);
+    } else if (is_document(e)) {
+        const struct snap_document *d = e->document;
+        struct scoped_name n = {&d->organization_id, &d->workspace_id, d->name};
+        return lookups_add_named(s, document_set(e), e, &n, match_document_name, err);
     } else if (e->kind == ENTITY_CATALOGUE) {
         const struct catalogue_entry *c = e->catalogue;
         at = place_of_catalogue(&c->organization_id, c->provider, c->model);
@@ -277,6 +291,10 @@ static void lookups_drop(struct snapshot *s, const struct entity *e)
         const struct snap_model *m = e->model;
         at = place_of_name(scope_of(&m->organization_id, &m->workspace_id), m->name);
         set_erase(set_draft(&s->sets[SET_MODEL_BY_NAME], false), at.shard, at.hash, e);
+    } else if (is_document(e)) {
+        const struct snap_document *d = e->document;
+        at = place_of_name(scope_of(&d->organization_id, &d->workspace_id), d->name);
+        set_erase(set_draft(&s->sets[document_set(e)], false), at.shard, at.hash, e);
     } else if (e->kind == ENTITY_CATALOGUE) {
         const struct catalogue_entry *c = e->catalogue;
         at = place_of_catalogue(&c->organization_id, c->provider, c->model);
@@ -319,6 +337,11 @@ static bool is_readable_now(const struct snapshot *s, const struct entity *e)
     return e->provider->credential_unreadable && root_data_key(s, &e->data_key_id) != NULL;
 }
 
+static bool is_document_readable_now(const struct snapshot *s, const struct entity *e)
+{
+    return !uuid_is_nil(&e->data_key_id) && root_data_key(s, &e->data_key_id) != NULL;
+}
+
 static bool is_scope_with_needs(const struct snapshot *s, const struct entity *e)
 {
     (void)s;
@@ -359,6 +382,16 @@ static void blocked_collect(struct snapshot *s)
     mem_free(spaces.items);
 }
 
+static void decode_again(struct snapshot_builder *b, unsigned kind,
+                         bool (*wanted)(const struct snapshot *s, const struct entity *e))
+{
+    struct entity_list again = pick(b->root, kind, wanted);
+    for (size_t i = 0; i < again.n; i++) {
+        (void)replace_twin(b, again.items[i]);
+    }
+    mem_free(again.items);
+}
+
 /* What follows from other entities: a key is bound by the needs of its organization and workspace,
  * and a provider's credential can be read once its data key is here. Both are rare, and may walk a
  * whole kind. */
@@ -366,11 +399,8 @@ static void derive(struct snapshot_builder *b)
 {
     struct snapshot *s = b->root;
     if (b->data_keys_changed) {
-        struct entity_list again = pick(s, ENTITY_PROVIDER, is_readable_now);
-        for (size_t i = 0; i < again.n; i++) {
-            (void)replace_twin(b, again.items[i]);
-        }
-        mem_free(again.items);
+        decode_again(b, ENTITY_PROVIDER, is_readable_now);
+        decode_again(b, ENTITY_CONFIG, is_document_readable_now);
     }
     if (b->scopes_changed) {
         blocked_collect(s);

@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/crypto.h"
+#include "dataplane/snapshot/document_entity.h"
 #include "dataplane/snapshot/provider_entity.h"
 #include "dataplane/snapshot/wire.h"
 
@@ -25,8 +26,9 @@ bool entity_feature_known(struct str name)
 
 const char *entity_kind_name(unsigned kind)
 {
-    static const char *const names[ENTITY_KIND_COUNT] = {
-        "unknown", "organization", "workspace", "key", "provider", "model", "catalogue"};
+    static const char *const names[ENTITY_KIND_COUNT] = {"unknown",   "organization", "workspace",
+                                                         "key",       "provider",     "model",
+                                                         "catalogue", "config",       "prompt"};
     return kind < ENTITY_KIND_COUNT ? names[kind] : "unknown";
 }
 
@@ -40,8 +42,10 @@ void entity_unref(struct entity *e)
     if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    if (e->kind == ENTITY_PROVIDER) {
+    if (e->kind != ENTITY_KEY) {
         arena_free(e->memory); /* wipes what it holds of secrets */
+    }
+    if (e->kind == ENTITY_PROVIDER || e->kind == ENTITY_CONFIG) {
         explicit_bzero((char *)(uintptr_t)e->body, e->body_len);
     }
     mem_free(e);
@@ -175,19 +179,21 @@ static struct entity *key_new(const struct uuid *id, struct str body, struct err
     struct counts c = {0};
     char *arrays, *texts;
     if (!count_fields(body, &c) || c.n[5] > UINT16_MAX || c.n[7] > UINT16_MAX ||
-        c.n[8] > UINT16_MAX) {
+        c.n[8] > UINT16_MAX || c.n[14] > UINT16_MAX) {
         (void)wrong(err, ENTITY_KEY, id, "body cannot be read");
         return NULL;
     }
-    size_t n_str = c.n[7] + c.n[8];
+    size_t n_str = c.n[7] + c.n[8] + c.n[14];
     struct entity *e =
         entity_alloc(ENTITY_KEY, id, body, sizeof(struct snap_key),
                      n_str * sizeof(struct str) + c.n[5] * sizeof(uint8_t *), 0, &arrays, &texts);
     struct snap_key *k = e->key;
     struct str *models = (struct str *)(void *)arrays, *providers = models + c.n[7];
-    e->secrets = (const uint8_t **)(void *)(providers + c.n[8]);
+    struct str *tags = providers + c.n[8];
+    e->secrets = (const uint8_t **)(void *)(tags + c.n[14]);
     k->id = *id;
-    k->name = k->metadata_json = STR_LIT("");
+    k->name = k->metadata_json = k->config = STR_LIT("");
+    k->tags = tags;
     struct wire w = wire_of(body_of(e));
     struct wire_field f;
     struct uuid own = *id;
@@ -228,6 +234,15 @@ static struct entity *key_new(const struct uuid *id, struct str body, struct err
             break;
         case 11:
             take_str(&w, &f, &k->metadata_json);
+            break;
+        case 12:
+            take_str(&w, &f, &k->config);
+            break;
+        case 13:
+            take_bool(&w, &f, &k->config_locked);
+            break;
+        case 14:
+            take_str(&w, &f, &tags[k->n_tags++]);
             break;
         case 15:
             take_need(&w, &f, &e->own_needs);
@@ -377,6 +392,21 @@ static void target_read(struct wire *w, const struct wire_field *f, struct snap_
     w->bad |= in.bad;
 }
 
+/* An alias of several targets is routed as a config would be. */
+static void model_tree(struct entity *e)
+{
+    struct snap_model *m = e->model;
+    e->memory = arena_new(0);
+    struct route_plain_target *list = arena_alloc(e->memory, m->n_targets * sizeof(*list));
+    for (size_t i = 0; list && i < m->n_targets; i++) {
+        list[i] = (struct route_plain_target){.model = m->targets[i].model,
+                                              .weight = m->targets[i].weight,
+                                              .endpoint = m->targets[i].endpoint};
+        memcpy(list[i].provider_id, m->targets[i].provider_id.b, sizeof(list[i].provider_id));
+    }
+    m->plain = list ? route_config_plain(list, m->n_targets, e->memory) : NULL;
+}
+
 static struct entity *model_new(const struct uuid *id, struct str body, struct error *err)
 {
     struct counts c = {0};
@@ -391,7 +421,7 @@ static struct entity *model_new(const struct uuid *id, struct str body, struct e
     struct snap_target *targets = (struct snap_target *)(void *)arrays;
     struct uuid own = *id;
     m->id = *id;
-    m->name = STR_LIT("");
+    m->name = m->config = STR_LIT("");
     m->targets = targets;
     struct wire w = wire_of(body_of(e));
     struct wire_field f;
@@ -412,6 +442,9 @@ static struct entity *model_new(const struct uuid *id, struct str body, struct e
         case 5:
             target_read(&w, &f, &targets[m->n_targets++]);
             break;
+        case 7:
+            take_str(&w, &f, &m->config);
+            break;
         case 15:
             take_need(&w, &f, &e->own_needs);
             break;
@@ -423,6 +456,29 @@ static struct entity *model_new(const struct uuid *id, struct str body, struct e
     if (w.bad || !uuid_eq(&own, id) || uuid_is_nil(&m->organization_id)) {
         (void)wrong(err, ENTITY_MODEL, id,
                     w.bad ? "body cannot be read" : "ids are missing or differ");
+        entity_unref(e);
+        return NULL;
+    }
+    if (m->n_targets > 1 && !m->config.len) {
+        model_tree(e);
+    }
+    return e;
+}
+
+static struct entity *document_new(unsigned kind, const struct uuid *id, struct str body,
+                                   data_key_fn keys, const void *keys_arg, struct error *err)
+{
+    char *arrays, *texts;
+    struct entity *e =
+        entity_alloc(kind, id, body, sizeof(struct snap_document), 0, 0, &arrays, &texts);
+    struct snap_document *d = e->document;
+    struct uuid own = *id;
+    d->id = *id;
+    d->name = STR_LIT("");
+    e->memory = arena_new(0);
+    bool read = document_entity_read(e, body_of(e), keys, keys_arg, d, &own);
+    if (!read || !uuid_eq(&own, id) || uuid_is_nil(&d->organization_id)) {
+        (void)wrong(err, kind, id, read ? "ids are missing or differ" : "body cannot be read");
         entity_unref(e);
         return NULL;
     }
@@ -533,6 +589,9 @@ struct entity *entity_new(unsigned kind, const struct uuid *id, struct str body,
         return organization_new(id, body, err);
     case ENTITY_CATALOGUE:
         return catalogue_new(id, body, err);
+    case ENTITY_CONFIG:
+    case ENTITY_PROMPT:
+        return document_new(kind, id, body, keys, keys_arg, err);
     default:
         return plain_new(kind, id, body, err);
     }

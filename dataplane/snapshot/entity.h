@@ -18,6 +18,8 @@ enum entity_kind {
     ENTITY_PROVIDER,
     ENTITY_MODEL,
     ENTITY_CATALOGUE,
+    ENTITY_CONFIG,
+    ENTITY_PROMPT,
     ENTITY_KIND_COUNT
 };
 
@@ -45,12 +47,13 @@ struct entity {
         struct snap_model *model;
         struct snap_organization *organization;
         struct catalogue_entry *catalogue;
+        struct snap_document *document; /* a routing config, a prompt */
     };
     union {
         const uint8_t **secrets; /* a key's: 32 bytes each, in the body */
-        struct arena *memory;    /* a provider's: settings and secrets; owned */
+        struct arena *memory;    /* what decoding made besides (settings, secrets, trees); owned */
     };
-    struct uuid data_key_id; /* a provider's: nil when plain */
+    struct uuid data_key_id; /* a provider's, or one that a document misses: nil when plain */
 };
 
 /* Finds the plain data key; NULL when it is not here. */

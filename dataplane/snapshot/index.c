@@ -75,6 +75,12 @@ bool match_model_name(const struct entity *e, const void *scoped_name)
     return match_name(&m->organization_id, &m->workspace_id, m->name, scoped_name);
 }
 
+bool match_document_name(const struct entity *e, const void *scoped_name)
+{
+    const struct snap_document *d = e->document;
+    return match_name(&d->organization_id, &d->workspace_id, d->name, scoped_name);
+}
+
 /* One organization's (or everybody's) in one shard each. */
 struct place place_of_catalogue(const struct uuid *organization, struct str provider,
                                 struct str model)
@@ -211,6 +217,70 @@ const struct snap_model *snapshot_model(const struct snapshot *s, const struct u
     return e ? e->model : NULL;
 }
 
+static const struct snap_document *document_named(const struct snapshot *s, unsigned set,
+                                                  const struct uuid *organization,
+                                                  const struct uuid *workspace, struct str name)
+{
+    const struct entity *e =
+        find_named(s->sets[set], match_document_name, organization, workspace, name);
+    return e ? e->document : NULL;
+}
+
+static const struct entity *find_id(const struct snapshot *s, unsigned kind, const struct uuid *id)
+{
+    struct place at = place_of_id(id);
+    return set_find(s->sets[kind], at.shard, at.hash, match_id, id);
+}
+
+/* What another tenant has is not there. */
+static const struct snap_document *document_by_id(const struct snapshot *s, unsigned kind,
+                                                  const struct uuid *organization,
+                                                  const struct uuid *workspace,
+                                                  const struct uuid *id)
+{
+    const struct entity *e = find_id(s, kind, id);
+    const struct snap_document *d = e ? e->document : NULL;
+    bool visible = d && uuid_eq(&d->organization_id, organization) &&
+                   (uuid_is_nil(&d->workspace_id) || uuid_eq(&d->workspace_id, workspace));
+    return visible ? d : NULL;
+}
+
+const struct snap_document *snapshot_config(const struct snapshot *s,
+                                            const struct uuid *organization,
+                                            const struct uuid *workspace, struct str name)
+{
+    return document_named(s, SET_CONFIG_BY_NAME, organization, workspace, name);
+}
+
+const struct snap_document *snapshot_config_by_id(const struct snapshot *s,
+                                                  const struct uuid *organization,
+                                                  const struct uuid *workspace,
+                                                  const struct uuid *id)
+{
+    return document_by_id(s, ENTITY_CONFIG, organization, workspace, id);
+}
+
+const struct snap_document *snapshot_prompt(const struct snapshot *s,
+                                            const struct uuid *organization,
+                                            const struct uuid *workspace, struct str name)
+{
+    return document_named(s, SET_PROMPT_BY_NAME, organization, workspace, name);
+}
+
+const struct snap_document *snapshot_prompt_by_id(const struct snapshot *s,
+                                                  const struct uuid *organization,
+                                                  const struct uuid *workspace,
+                                                  const struct uuid *id)
+{
+    return document_by_id(s, ENTITY_PROMPT, organization, workspace, id);
+}
+
+const struct snap_key *snapshot_key_by_id(const struct snapshot *s, const struct uuid *id)
+{
+    const struct entity *e = find_id(s, ENTITY_KEY, id);
+    return e ? e->key : NULL;
+}
+
 const struct snap_model *snapshot_model_wildcard(const struct snapshot *s,
                                                  const struct uuid *organization,
                                                  const struct uuid *workspace, struct str name,
@@ -275,9 +345,7 @@ const struct snap_provider *snapshot_provider_of_kind(const struct snapshot *s,
 const struct snap_organization *snapshot_organization(const struct snapshot *s,
                                                       const struct uuid *id)
 {
-    struct place at = place_of_id(id);
-    const struct entity *e =
-        set_find(s->sets[ENTITY_ORGANIZATION], at.shard, at.hash, match_id, id);
+    const struct entity *e = find_id(s, ENTITY_ORGANIZATION, id);
     return e ? e->organization : NULL;
 }
 
@@ -354,6 +422,21 @@ void snapshot_each_model(const struct snapshot *s, const struct uuid *organizati
         }
     }
     mem_free(list.items);
+}
+
+void snapshot_each_provider(const struct snapshot *s,
+                            bool (*fn)(void *arg, const struct snap_provider *p), void *arg)
+{
+    const struct set *all = s->sets[ENTITY_PROVIDER];
+    for (unsigned n = 0; all && n < SNAPSHOT_SHARDS; n++) {
+        const struct shard *in = all->shards[n];
+        for (uint32_t i = 0; in && i < in->cap; i++) {
+            const struct entity *e = in->slots[i].entity;
+            if (e && e->provider && !fn(arg, e->provider)) {
+                return;
+            }
+        }
+    }
 }
 
 bool snapshot_each_entity(const struct snapshot *s,

@@ -15,7 +15,9 @@
 
 #include "common/base/error.h"
 #include "common/base/uuid.h"
+#include "common/rules/prompt.h"
 #include "common/rules/provider.h"
+#include "common/rules/route_config.h"
 
 #define SNAPSHOT_SHARDS 256 /* shard of an entity: first byte of SHA-256(id) */
 #define SNAPSHOT_KINDS 16
@@ -31,6 +33,10 @@ struct snap_key {
     bool disabled;
     bool needs_unknown; /* bound by a feature this proxy lacks: 503 upgrade_required */
     int64_t expires_at_ms;
+    struct str config; /* reference to its default routing config; "" none */
+    bool config_locked;
+    uint16_t n_tags;
+    const struct str *tags;
 };
 
 /* A text setting of a provider object, by its name in the table of common/rules/provider.h. */
@@ -43,7 +49,11 @@ struct snap_provider {
     struct str name, kind, base_url, settings_json;
     const struct provider_row
         *row;              /* of `kind`; unknown kinds and `custom`: the row named custom */
-    struct str credential; /* plain API key; "" none. Never logged */
+    struct str credential; /* plain API key, the first of `credentials`; "" none. Never logged */
+    /* The API keys that it may be called with, each as `credential` would be: at least one, where
+     * that is "" when the provider needs none or signs with its named secrets. */
+    const struct str *credentials;
+    size_t n_credentials;
     /* Text settings and named secrets together (region, project, aws_secret_access_key …):
      * snap_provider_setting. The secrets among them are never logged. */
     const struct snap_setting *settings;
@@ -52,7 +62,8 @@ struct snap_provider {
                                            the settings before them */
     size_t n_headers;
     struct str rename_json, drop_json; /* raw object and array; NULL ptr: none */
-    bool credential_unreadable; /* its data key is missing: requests fail with a clear error */
+    struct str health_check_json; /* raw object (common/rules/health_check.h); NULL ptr: none */
+    bool credential_unreadable;   /* its data key is missing: requests fail with a clear error */
     uint64_t timeout_ms;
     bool disabled, needs_unknown;
     bool base_url_invalid; /* disabled is set too: nothing can be sent there */
@@ -77,7 +88,37 @@ struct snap_model {
     struct str name;
     const struct snap_target *targets;
     size_t n_targets;
+    struct str config;              /* reference, in place of the targets; "" none */
+    const struct route_tree *plain; /* of several targets; NULL: it has one, or a config */
     bool needs_unknown;
+};
+
+/* A routing config, a prompt or a partial: docs/routing.md, docs/prompts.md. */
+struct snap_version {
+    uint64_t number;
+    struct str json; /* with its secrets in place: never logged, never shown */
+    bool unreadable; /* its secrets cannot be opened by this proxy */
+    /* compiled: of the document's kind, where the version is published, labelled or the newest and
+     * can be compiled; else NULL */
+    const struct route_tree *tree;
+    const struct prompt *prompt;
+    const struct mustache *partial;
+};
+
+struct snap_label {
+    struct str name;
+    uint64_t version;
+};
+
+struct snap_document {
+    struct uuid id, organization_id, workspace_id;
+    struct str name;
+    const struct snap_version *versions; /* ascending */
+    size_t n_versions;
+    const struct snap_label *labels;
+    size_t n_labels;
+    uint64_t published; /* 0: none */
+    bool partial, needs_unknown;
 };
 
 /* An empty root at version 0. */
@@ -132,6 +173,28 @@ void snapshot_each_model(const struct snapshot *s, const struct uuid *organizati
                          const struct uuid *workspace,
                          bool (*fn)(void *arg, const struct snap_model *m), void *arg);
 
+/* By name (a workspace's own shadows its organization's), or by id, which must be visible there. */
+const struct snap_document *snapshot_config(const struct snapshot *s,
+                                            const struct uuid *organization,
+                                            const struct uuid *workspace, struct str name);
+const struct snap_document *snapshot_config_by_id(const struct snapshot *s,
+                                                  const struct uuid *organization,
+                                                  const struct uuid *workspace,
+                                                  const struct uuid *id);
+const struct snap_document *snapshot_prompt(const struct snapshot *s,
+                                            const struct uuid *organization,
+                                            const struct uuid *workspace, struct str name);
+const struct snap_document *snapshot_prompt_by_id(const struct snapshot *s,
+                                                  const struct uuid *organization,
+                                                  const struct uuid *workspace,
+                                                  const struct uuid *id);
+/* NULL: there is no such version or label, or none is published. */
+const struct snap_version *snap_document_version(const struct snap_document *d, uint64_t number);
+const struct snap_version *snap_document_find(const struct snap_document *d,
+                                              const struct route_ref *ref);
+/* By its id, whatever its secret: for explain. NULL: none. */
+const struct snap_key *snapshot_key_by_id(const struct snapshot *s, const struct uuid *id);
+
 /* Builder: starts from `base` (NULL: empty), takes changes, gives a new root or an error that
  * leaves base as it was. */
 struct snapshot_builder;
@@ -151,6 +214,9 @@ void snapshot_builder_clear_shard(struct snapshot_builder *b, unsigned kind, uns
 /* Frees b. One reference to the caller. */
 struct snapshot *snapshot_builder_finish(struct snapshot_builder *b, uint64_t version,
                                          struct error *err);
+/* Every provider, whose ever it is; false from fn stops. */
+void snapshot_each_provider(const struct snapshot *s,
+                            bool (*fn)(void *arg, const struct snap_provider *p), void *arg);
 /* Visits all entities as they came (kind, id, body), for writing the base file. */
 bool snapshot_each_entity(const struct snapshot *s,
                           bool (*fn)(void *arg, unsigned kind, const struct uuid *id,

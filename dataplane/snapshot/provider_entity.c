@@ -13,7 +13,9 @@ struct build {
     struct snap_provider *p;
     struct arena *a;
     struct snap_setting *settings, *headers;
-    struct str headers_json; /* the setting; NULL ptr: none */
+    struct str headers_json;            /* the setting; NULL ptr: none */
+    struct str keys[PROVIDER_KEYS_MAX]; /* "api_keys" */
+    size_t n_keys;
 };
 
 /* ---- secrets ---- */
@@ -94,6 +96,24 @@ static struct str own_name(struct str name)
     return name;
 }
 
+static void take_key(struct build *b, struct str key)
+{
+    if (key.len && b->n_keys < PROVIDER_KEYS_MAX) {
+        b->keys[b->n_keys++] = key;
+    }
+}
+
+/* "api_keys": a list of texts. */
+static void take_keys(struct build *b, struct json_value list)
+{
+    struct json_value item;
+    size_t pos = 0;
+    b->n_keys = 0;
+    while (list.type == JSON_ARRAY && json_next(list, &pos, NULL, &item)) {
+        take_key(b, item.type == JSON_STRING ? str_trim(text_of(b, item, true)) : STR_NONE);
+    }
+}
+
 static void take_member(struct build *b, struct str name, struct json_value v, bool secret)
 {
     const struct provider_setting *s = provider_setting_named(name);
@@ -106,6 +126,14 @@ static void take_member(struct build *b, struct str name, struct json_value v, b
         if (fits) {
             *to = v.raw;
         }
+        return;
+    }
+    if (!secret && str_eqz(name, "health_check")) {
+        p->health_check_json = v.type == JSON_OBJECT ? v.raw : STR_NONE;
+        return;
+    }
+    if (secret && str_eqz(name, "api_keys")) {
+        take_keys(b, v);
         return;
     }
     struct str text = text_of(b, v, secret);
@@ -159,6 +187,33 @@ static void take_credential(struct build *b, struct str credential)
     } else {
         b->p->credential = text; /* a file's last line end is no part of a key */
     }
+}
+
+/* `api_key` and `api_keys` as one list, each key once, and never empty. */
+static void list_credentials(struct build *b)
+{
+    struct snap_provider *p = b->p;
+    struct str *list = arena_alloc(b->a, (b->n_keys + 1) * sizeof(*list));
+    size_t n = 0;
+    p->credentials = list ? list : &p->credential;
+    p->n_credentials = 1;
+    if (!list) {
+        return;
+    }
+    if (p->credential.len || b->n_keys == 0) {
+        list[n++] = p->credential;
+    }
+    for (size_t i = 0; i < b->n_keys; i++) {
+        size_t k = 0;
+        while (k < n && !str_eq(list[k], b->keys[i])) {
+            k++;
+        }
+        if (k == n) {
+            list[n++] = b->keys[i];
+        }
+    }
+    p->credential = list[0];
+    p->n_credentials = n;
 }
 
 static struct str get_setting(void *arg, struct str name)
@@ -342,13 +397,17 @@ void provider_entity_build(struct snap_provider *p, struct str credential, struc
     b.headers = arena_alloc(a, HEADERS_MAX * sizeof(*b.headers));
     p->headers = b.headers;
     p->n_headers = 0;
-    p->rename_json = p->drop_json = STR_NONE;
+    p->rename_json = p->drop_json = p->health_check_json = STR_NONE;
+    p->credential = STR_LIT("");
+    p->credentials = &p->credential;
+    p->n_credentials = 1;
     if (!b.settings || !b.headers) {
         p->disabled = true;
         return;
     }
     take_object(&b, p->settings_json, false);
     take_credential(&b, credential);
+    list_credentials(&b);
     choose_row(&b);
     fallbacks(&b);
     address(&b);

@@ -13,6 +13,8 @@ enum root_set {
     SET_PROVIDER_BY_NAME,
     SET_MODEL_BY_NAME,
     SET_CATALOGUE_BY_MODEL,
+    SET_CONFIG_BY_NAME,
+    SET_PROMPT_BY_NAME,
     SET_COUNT
 };
 
@@ -57,6 +59,7 @@ bool match_provider_name(const struct entity *e, const void *scoped_name);
 bool match_model_name(const struct entity *e, const void *scoped_name);
 struct place place_of_catalogue(const struct uuid *organization, struct str provider,
                                 struct str model);
+bool match_document_name(const struct entity *e, const void *scoped_name);
 bool match_catalogue(const struct entity *e, const void *catalogue_entry);
 
 const uint8_t *root_data_key(const void *snapshot, const struct uuid *id);

@@ -133,6 +133,12 @@ const struct snapshot *swap_root(const struct swap_hold *h)
     return h->root;
 }
 
+struct swap_hold *swap_share(struct swap_hold *h)
+{
+    h->count++;
+    return h;
+}
+
 void swap_release(struct swap_reader *r, struct swap_hold *h)
 {
     (void)r;

@@ -24,6 +24,8 @@ void swap_reader_free(struct swap_reader *r);
  * NULL: none yet. */
 struct swap_hold *swap_acquire(struct swap_reader *r);
 const struct snapshot *swap_root(const struct swap_hold *h);
+/* Another request on the same root; released like the first. */
+struct swap_hold *swap_share(struct swap_hold *h);
 void swap_release(struct swap_reader *r, struct swap_hold *h);
 
 #endif

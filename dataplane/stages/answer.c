@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 #include "dataplane/canonical/head.h"
+#include "dataplane/stages/cache.h"
 #include "dataplane/stages/headers.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stream/unfold.h"
 #include "dataplane/upstream/client.h"
 
-#define OWN_HEADERS 7
+#define OWN_HEADERS (14 + CACHE_HEADERS)
 
 /* ---- header fields ---- */
 
@@ -36,6 +38,31 @@ static struct str kept_text(struct request *r, struct str s, bool copied)
     return copied ? arena_str(r->arena, s) : s;
 }
 
+/* By which way the answer came; Portkey's clients read their own names for it. */
+static size_t routing_headers(struct request *r, struct header *list)
+{
+    const struct candidate *c = &r->candidates[r->candidate];
+    const struct routing *g = r->routing;
+    struct str arm = walk_assignment(g->walk);
+    size_t n = 0;
+    list[n++] =
+        (struct header){STR_LIT("x-weir-attempts"), arena_printf(r->arena, "%u", r->n_attempts)};
+    if (c->option.len && g->config.source != CONFIG_PLAIN && head_value_ok(c->option)) {
+        list[n++] = (struct header){STR_LIT("x-weir-option"), c->option};
+    }
+    if (arm.len && head_value_ok(arm)) {
+        list[n++] = (struct header){STR_LIT("x-weir-assignment"), arm};
+    }
+    if (request_header(r, "x-portkey-config").len) {
+        list[n++] = (struct header){STR_LIT("x-portkey-last-used-option-index"), c->option};
+        list[n++] = (struct header){STR_LIT("x-portkey-retry-attempt-count"),
+                                    arena_printf(r->arena, "%u", g->retries)};
+        list[n++] = (struct header){STR_LIT("x-portkey-provider"),
+                                    str_of(c->provider->row ? c->provider->row->name : "")};
+    }
+    return n;
+}
+
 static size_t own_headers(struct request *r, struct header *list)
 {
     const struct candidate *c = &r->candidates[r->candidate];
@@ -57,7 +84,10 @@ static size_t own_headers(struct request *r, struct header *list)
         list[n++] =
             (struct header){STR_LIT("cf-aig-step"), arena_printf(r->arena, "%zu", r->candidate)};
     }
-    return n;
+    if (r->routing) {
+        n += routing_headers(r, list + n);
+    }
+    return n + cache_headers(r, list + n);
 }
 
 bool answer_headers(struct request *r, struct relay *rl, const struct upstream_answer *a,

@@ -47,7 +47,7 @@ static struct str look(struct request *r, const struct key_place *p)
         struct str raw = query_value(r->head->query, p->parameter);
         return raw.len && path_decode(r->arena, raw, &value) ? value : STR_NONE;
     }
-    value = exchange_header(r->exchange, p->header);
+    value = request_header(r, p->header);
     if (p->bearer) {
         value = without_scheme(value);
     } else if (p->sigv4) {

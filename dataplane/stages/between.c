@@ -14,7 +14,7 @@ static bool out_of_room(struct request *r)
 static struct str header_of(void *arg, const char *name)
 {
     const struct request *r = arg;
-    return r->exchange ? exchange_header(r->exchange, name) : STR_NONE;
+    return request_header(r, name);
 }
 
 static void release_buffer(void *arg)
@@ -34,7 +34,7 @@ static struct buffer *body_buffer(struct request *r)
 
 bool between_strict(struct request *r)
 {
-    struct str said = exchange_header(r->exchange, "x-weir-strict");
+    struct str said = request_header(r, "x-weir-strict");
     r->strict = r->strict || str_eq_nocase(said, STR_LIT("true")) || str_eqz(said, "1");
     if (!r->strict || r->losses.n == 0) {
         return true;

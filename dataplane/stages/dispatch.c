@@ -1,12 +1,15 @@
 /* dispatch: the open record first, then the request to the candidate at hand; parked until the
- * provider's head is there. Which failures lead to the next candidate is decided in one place,
- * dispatch_next_candidate. (The upstream client itself repeats a call once on a fresh connection
- * when a pooled one turns out to be stale.) */
+ * provider's head is there. Which failures lead on is decided in one place, attempts.c. (The
+ * upstream client itself repeats a call once on a fresh connection when a pooled one turns out to
+ * be stale.) */
 #include <assert.h>
 
 #include "common/base/clock.h"
 #include "common/log.h"
 #include "dataplane/stages/event.h"
+#include "dataplane/stages/hedge.h"
+#include "dataplane/stages/mirror.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/stream/translation.h"
 #include "dataplane/upstream/client.h"
@@ -14,50 +17,48 @@
 /* Room kept in the spool for the event behind its open. */
 #define EVENT_RESERVE 4096
 
+/* Which of a request's calls a callback is of. */
+struct call_of {
+    struct request *request;
+    struct upstream_call *call;
+};
+
 enum event_outcome dispatch_outcome(enum error_code code)
 {
     return code == ERR_UPSTREAM_TIMEOUT ? EVENT_TIMEOUT : EVENT_PROVIDER_ERROR;
 }
 
-static size_t most_attempts(const struct request *r)
+static bool attempt_begin(struct request *r, const struct candidate *c)
 {
-    return r->kind != REQUEST_UNIVERSAL             ? 1
-           : r->n_candidates < REQUEST_MAX_ATTEMPTS ? r->n_candidates
-                                                    : REQUEST_MAX_ATTEMPTS;
-}
-
-static struct attempt *attempt_new(struct request *r, const struct candidate *c)
-{
-    if (!r->attempts) {
-        r->attempts = arena_zalloc(r->arena, most_attempts(r) * sizeof(*r->attempts));
+    struct attempt *t = request_attempt_new(r);
+    if (!t) {
+        return false;
     }
-    if (!r->attempts || r->n_attempts == most_attempts(r)) {
-        return NULL;
-    }
-    struct attempt *t = &r->attempts[r->n_attempts++];
     t->provider = c->provider;
     t->model = c->model;
     t->started_ns = clock_mono_ns();
-    return t;
+    t->kind = c->kind;
+    t->option = c->option;
+    t->credential = c->credential_number;
+    t->state = c->state;
+    t->breaker = c->settings ? &c->settings->breaker : NULL;
+    t->probe = c->probe;
+    if (t->state) {
+        target_started(t->state, t->started_ns / 1000000);
+        target_spend(t->state, routing_prompt_tokens(r));
+    }
+    return true;
 }
 
-bool dispatch_next_candidate(struct request *r, enum event_outcome outcome, enum error_code code)
+/* Nothing was sent after all. */
+static void attempt_undo(struct request *r)
 {
-    if (r->kind != REQUEST_UNIVERSAL || r->candidate + 1 >= r->n_candidates || r->status != 0 ||
-        r->n_attempts == most_attempts(r)) {
-        return false;
+    struct attempt *t = request_attempt(r);
+    struct target_outcome o = {.counts = false, .now_ms = clock_mono_ns() / 1000000};
+    if (t->state) {
+        target_finished(t->state, t->breaker, &o, t->probe);
     }
-    relay_settle(r);
-    request_end_attempt(r, outcome, code);
-    if (r->call) {
-        struct upstream_call *call = r->call;
-        r->call = NULL;
-        upstream_cancel(call);
-    }
-    r->relay = NULL;
-    r->error = (struct error)ERROR_INIT;
-    r->candidate++;
-    return true;
+    r->attempt = --r->n_attempts;
 }
 
 /* What is wrong with the spool is the operator's business: logged when it begins, not for every
@@ -97,10 +98,17 @@ static bool open_record(struct request *r)
 
 static void on_head(void *arg, const struct upstream_answer *a)
 {
-    struct request *r = arg;
+    struct call_of *c = arg;
+    struct request *r = c->request;
+    if (r->hedge && !hedge_answered(r, c->call, a->status)) {
+        return; /* the other one runs on */
+    }
     struct attempt *t = request_attempt(r);
     t->status = a->status;
     t->first_byte_ns = clock_mono_ns();
+    if (t->state) {
+        attempt_learn(r, a->headers, a->n_headers);
+    }
     r->answer = a;
     request_resume(r, VERDICT_NEXT);
     r->answer = NULL;
@@ -108,21 +116,26 @@ static void on_head(void *arg, const struct upstream_answer *a)
 
 static void on_data(void *arg, struct str piece)
 {
-    relay_on_data(arg, piece);
+    const struct call_of *c = arg;
+    relay_on_data(c->request, piece);
 }
 
 static void on_end(void *arg)
 {
-    struct request *r = arg;
-    r->call = NULL;
-    relay_on_end(r);
+    const struct call_of *c = arg;
+    c->request->call = NULL;
+    relay_on_end(c->request);
 }
 
 /* Where a provider lives and why it failed is the operator's business and goes to the log; the
  * client learns which provider, and the code. */
 static void on_error(void *arg, const struct error *err)
 {
-    struct request *r = arg;
+    const struct call_of *c = arg;
+    struct request *r = c->request;
+    if (r->hedge && hedge_failed(r, c->call, err)) {
+        return;
+    }
     struct str provider = request_attempt(r)->provider->name;
     struct error plain = {.code = err->code, .offset = -1}, shown = ERROR_INIT;
     if (err->code == ERR_UPSTREAM_TIMEOUT || (r->translation && r->translation->n_done > 0)) {
@@ -137,40 +150,72 @@ static void on_error(void *arg, const struct error *err)
         relay_on_error(r, &shown);
         return;
     }
-    if (dispatch_next_candidate(r, dispatch_outcome(err->code), err->code)) {
-        request_resume(r, VERDICT_AGAIN);
+    struct attempt_failure f = {.code = err->code,
+                                .outcome = dispatch_outcome(err->code),
+                                .status = dispatch_status(r, err->code)};
+    enum verdict next;
+    r->error = shown;
+    if (attempt_failed(r, &f, &next)) {
+        request_resume(r, next);
         return;
     }
-    r->error = shown;
     request_end_attempt(r, dispatch_outcome(err->code), err->code);
     request_resume(r, VERDICT_REJECT);
 }
 
 static const struct upstream_ops ops = {on_head, on_data, on_end, on_error};
 
-enum verdict stage_dispatch(struct request *r)
+static unsigned timeout_of(const struct request *r, const struct candidate *c)
+{
+    const struct snap_provider *p = c->provider;
+    uint64_t ms = p->timeout_ms ? p->timeout_ms : r->env->policy->upstream_timeout_ms;
+    if (c->step && c->step->timeout_ms) {
+        ms = c->step->timeout_ms;
+    }
+    if (c->settings && c->settings->request_timeout_ms) {
+        ms = c->settings->request_timeout_ms;
+    }
+    return ms < UINT32_MAX ? (unsigned)ms : UINT32_MAX;
+}
+
+/* Portkey's clients look for 408 where a config's own time is over, and may list it. */
+int dispatch_status(const struct request *r, enum error_code code)
+{
+    const struct candidate *c = &r->candidates[r->candidate];
+    bool own = c->settings && c->settings->request_timeout_ms;
+    return code == ERR_UPSTREAM_TIMEOUT && own ? 408 : error_status(code);
+}
+
+bool dispatch_call(struct request *r)
 {
     const struct candidate *c = &r->candidates[r->candidate];
     const struct snap_provider *p = c->provider;
-    const struct request_policy *policy = r->env->policy;
     struct upstream_origin origin = {.tls = p->tls, .host = p->host, .port = p->port};
-    unsigned timeout_ms = p->timeout_ms ? (unsigned)p->timeout_ms : policy->upstream_timeout_ms;
-    if (c->step && c->step->timeout_ms && c->step->timeout_ms < UINT32_MAX) {
-        timeout_ms = (unsigned)c->step->timeout_ms;
-    }
+    struct call_of *mine = arena_zalloc(r->arena, sizeof(*mine));
     /* the further calls of a series belong to the attempt that stands */
     bool goes_on = r->translation && r->translation->n_done > 0;
-    if (!goes_on && !attempt_new(r, c)) {
-        (void)error_set(&r->error, ERR_INTERNAL, "out of room for an attempt");
-        return VERDICT_REJECT;
+    if (!mine || (!goes_on && !attempt_begin(r, c))) {
+        return error_set(&r->error, ERR_INTERNAL, "out of room for an attempt");
     }
     if (!goes_on && !open_record(r)) {
         /* nothing was sent: no attempt to account for */
-        r->n_attempts--;
+        attempt_undo(r);
+        return false;
+    }
+    mine->request = r;
+    r->call = mine->call =
+        upstream_send(r->env->upstream, &origin, r->upstream_head, r->upstream_body,
+                      timeout_of(r, c), r->env->policy->upstream_gap_timeout_ms, &ops, mine);
+    assert(r->call);
+    return true;
+}
+
+enum verdict stage_dispatch(struct request *r)
+{
+    if (!dispatch_call(r)) {
         return VERDICT_REJECT;
     }
-    r->call = upstream_send(r->env->upstream, &origin, r->upstream_head, r->upstream_body,
-                            timeout_ms, policy->upstream_gap_timeout_ms, &ops, r);
-    assert(r->call);
+    hedge_arm(r);
+    mirror_send(r);
     return VERDICT_WAIT;
 }

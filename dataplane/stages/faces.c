@@ -123,9 +123,9 @@ static bool cut_verb(struct str s, struct str *ret_model, struct str *ret_verb)
 static enum face models_list(struct request *r, struct str name, bool gemini)
 {
     r->kind = REQUEST_MODELS;
-    if (gemini || exchange_header(r->exchange, "x-goog-api-key").len) {
+    if (gemini || request_header(r, "x-goog-api-key").len) {
         r->dialect = &dialect_gemini;
-    } else if (exchange_header(r->exchange, "anthropic-version").len) {
+    } else if (request_header(r, "anthropic-version").len) {
         r->dialect = &dialect_messages;
     }
     if (name.ptr && !path_decode_name(r->arena, name, &r->model_id)) {
@@ -263,7 +263,7 @@ static enum face azure_face(struct request *r, struct str path)
     }
     bool v1 = cut_named(&inner, "v1");
     if (!query_value(r->head->query, "api-version").ptr &&
-        !(v1 && exchange_header(r->exchange, "api-key").len)) {
+        !(v1 && request_header(r, "api-key").len)) {
         return FACE_NONE;
     }
     rest = v1 ? inner : rest;
@@ -272,6 +272,27 @@ static enum face azure_face(struct request *r, struct str path)
         return take(r, o);
     }
     return cut_named(&rest, "models") ? models_face(r, rest, false) : FACE_NONE;
+}
+
+/* ---- prompts ---- */
+
+/* "/prompts/{id}/completions", "/prompts/{id}/render": a chat completion whose body expand makes.
+ */
+static enum face prompts_face(struct request *r, struct str rest)
+{
+    static const struct operation chat = {NULL, REQUEST_CHAT, API_CHAT, &dialect_openai, false};
+    struct str id;
+    if (!cut_segment(&rest, &id) || (!str_eqz(rest, "/completions") && !str_eqz(rest, "/render"))) {
+        return FACE_NONE;
+    }
+    enum face f = take(r, &chat);
+    if (!path_decode_name(r->arena, id, &r->prompt_ref)) {
+        (void)error_set_param(&r->error, ERR_INVALID_FIELD, "prompt",
+                              "name of the prompt in the path is not well encoded");
+        return FACE_BAD;
+    }
+    r->prompt_render = str_eqz(rest, "/render");
+    return f;
 }
 
 /* ---- all ---- */
@@ -287,6 +308,10 @@ enum face face_of_path(struct request *r, struct str path)
     }
     enum face f = FACE_NONE;
     struct str rest = inner;
+    if (cut_named(&rest, "prompts")) {
+        return prompts_face(r, rest);
+    }
+    rest = inner;
     if (!v1 && cut_segment(&rest, &version) &&
         (str_eqz(version, "v1beta") || str_eqz(version, "v1alpha") ||
          str_eqz(version, "v1beta1"))) {

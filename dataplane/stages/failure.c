@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "dataplane/canonical/head.h"
 #include "dataplane/stages/answer.h"
+#include "dataplane/stages/routing.h"
 
 #define LOGGED_MAX 2048
 #define HIDDEN STR_LIT("[hidden]")
@@ -30,6 +31,7 @@ struct str answer_without_secrets(const struct request *r, struct str text)
 {
     const struct snap_provider *p = r->candidates[r->candidate].provider;
     text = without(r->arena, text, p->credential);
+    text = without(r->arena, text, r->candidates[r->candidate].credential);
     text = without(r->arena, text, r->client_credential);
     text = without(r->arena, text, r->token);
     if (r->candidates[r->candidate].step) {
@@ -113,6 +115,24 @@ static void drop_content_headers(struct relay *rl)
     rl->n_headers = n;
 }
 
+/* Which failures another target may mend is told by the provider's words, not by the status alone.
+ */
+static bool lead_on(struct request *r, struct str body, struct str errortype, enum verdict *ret)
+{
+    int status = request_attempt(r)->status;
+    struct provider_error e = {.status = status};
+    if (!r->routing && r->candidates[r->candidate].provider->n_credentials < 2) {
+        return false;
+    }
+    provider_error_read(body, status, errortype, r->arena, &e);
+    provider_error_refine(&e);
+    struct attempt_failure f = {.class = e.class,
+                                .code = ERR_PROVIDER_ERROR,
+                                .outcome = EVENT_PROVIDER_ERROR,
+                                .status = status};
+    return attempt_failed(r, &f, ret);
+}
+
 enum verdict answer_failure(struct request *r, struct relay *rl)
 {
     const struct attempt *t = request_attempt(r);
@@ -120,6 +140,10 @@ enum verdict answer_failure(struct request *r, struct relay *rl)
     struct provider_error e = {.status = t->status};
     struct str errortype = header_of(rl, "x-amzn-errortype");
     answer_log_failure(r, t->status, body);
+    enum verdict next;
+    if (lead_on(r, body, errortype, &next)) {
+        return next;
+    }
     r->reply = (struct reply){.status = t->status, .outcome = EVENT_PROVIDER_ERROR};
     if (passes(r, rl)) {
         r->reply.body = body;

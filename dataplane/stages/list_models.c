@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/json.h"
 #include "common/rules/model_name.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 #define LIST_MAX (16u << 20)
@@ -126,7 +127,9 @@ static bool put_one(struct request *r, struct buffer *out)
 {
     const struct snap_key *k = r->key;
     struct json_writer w;
-    if (!route_resolve(r, r->model_id)) {
+    struct route_found f;
+    const struct snap_provider *p = NULL;
+    if (!route_find(r, r->model_id, false, &f)) {
         /* what the key may not use is not shown to exist */
         if (r->error.code == ERR_MODEL_NOT_ALLOWED) {
             (void)error_set_param(&r->error, ERR_MODEL_NOT_FOUND, "model",
@@ -137,8 +140,12 @@ static bool put_one(struct request *r, struct buffer *out)
     }
     const struct snap_model *m =
         snapshot_model(r->snapshot, &k->organization_id, &k->workspace_id, r->model_id);
+    p = f.provider;
+    if (f.alias && f.alias->n_targets) {
+        p = snapshot_provider(r->snapshot, &f.alias->targets[0].provider_id);
+    }
     json_writer_init(&w, out);
-    put_model(r, &w, r->model_id, m ? created_s(&m->id) : 0, r->candidates[0].provider->name);
+    put_model(r, &w, r->model_id, m ? created_s(&m->id) : 0, p ? p->name : STR_LIT("weir"));
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "dataplane/stages/answer.h"
 #include "dataplane/stages/headers.h"
 #include "dataplane/stages/path.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 #define HEAD_ROOM 512 /* for what is always there */
@@ -109,7 +110,7 @@ static void collect_own(struct own_headers *o, const struct request *r, const st
             (struct header){c->provider->headers[i].name, c->provider->headers[i].value};
     }
     if (api == API_MESSAGES || api == API_MESSAGES_COUNT) {
-        struct str said = exchange_header(r->exchange, "anthropic-version");
+        struct str said = request_header(r, "anthropic-version");
         if (said.len && !own_has(o, version)) {
             own_add(o, version, said);
         } else if (!own_has(o, version)) {
@@ -156,13 +157,28 @@ static void put_step_headers(struct head *h, const struct candidate *c, const st
     }
 }
 
+/* A routing config may have more of the client's fields passed on to another dialect; never those
+ * that carry keys, or that speak of the connection. */
+static bool is_forwarded(const struct candidate *c, struct str name)
+{
+    if (!c->settings) {
+        return false;
+    }
+    for (size_t i = 0; i < c->settings->n_forward_headers; i++) {
+        if (str_eq_nocase(c->settings->forward_headers[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The client's own fields, as it wrote them. */
 static void put_passed(struct head *h, const struct request *r, const struct candidate *c,
                        const struct outgoing *o, const struct own_headers *own)
 {
     const struct header *list = r->head->headers;
     size_t n = r->head->n_headers;
-    bool named = exchange_header(r->exchange, "connection").len != 0;
+    bool named = request_header(r, "connection").len != 0;
     bool accept = own->n && own_has(own, STR_LIT("accept"));
     struct str key = key_header(c);
     for (size_t i = 0; i < n; i++) {
@@ -174,7 +190,8 @@ static void put_passed(struct head *h, const struct request *r, const struct can
         if (o->content_type.ptr && str_eq_nocase(name, STR_LIT("content-type"))) {
             continue;
         }
-        if ((own->n && own_has(own, name)) || (o->translated && !goes_up_translated(r, c, name))) {
+        if ((own->n && own_has(own, name)) ||
+            (o->translated && !goes_up_translated(r, c, name) && !is_forwarded(c, name))) {
             continue;
         }
         accept = accept || str_eq_nocase(name, STR_LIT("accept"));
@@ -253,7 +270,9 @@ static void set_up_signing(const struct request *r, const struct candidate *c,
     *ret = (struct signing){
         .provider = p,
         .row = p->row,
-        .credential = p->credential.len ? p->credential : client_key(r, o),
+        .credential = c->credential.ptr   ? c->credential
+                      : p->credential.len ? p->credential
+                                          : client_key(r, o),
         .method = o->method,
         .path = o->path.len ? o->path : STR_LIT("/"),
         .query = o->query,
@@ -339,8 +358,13 @@ static enum verdict no_token(struct request *r, const struct candidate *c, const
     log_write(LOG_WARN, "token_failed", "no access token for the provider",
               LOG_Z("request", r->id_text), LOG_S("provider", c->provider->name),
               LOG_Z("code", error_code_name(code)), LOG_S("reason", shown));
-    if (dispatch_next_candidate(r, dispatch_outcome(code), code)) {
-        return VERDICT_AGAIN;
+    enum verdict next;
+    struct attempt_failure f = {.code = code,
+                                .outcome = dispatch_outcome(code),
+                                .status = error_status(code),
+                                .ours = true};
+    if (attempt_failed(r, &f, &next)) {
+        return next;
     }
     (void)error_set(&r->error, code, "no access token for provider '%.*s': %.*s",
                     STR_ARG(str_slice(c->provider->name, 0, 64)),
@@ -394,6 +418,11 @@ static enum verdict buy_token(struct request *r, const struct candidate *c,
         p->signing.token = arena_str(r->arena, token);
         return write_signed(r, c, &p->outgoing, &p->signing);
     case TOKEN_WAIT:
+        if (r->hurry) {
+            token_waiter_cancel(&p->waiter);
+            (void)error_set(&r->error, ERR_UPSTREAM_TIMEOUT, "no access token is at hand");
+            return VERDICT_REJECT;
+        }
         if (!arena_on_release(r->arena, forget_waiter, &p->waiter)) {
             token_waiter_cancel(&p->waiter);
             (void)error_set(&r->error, ERR_INTERNAL, "out of room for the request");

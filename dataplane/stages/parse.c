@@ -75,7 +75,7 @@ static struct str hinted_provider(const struct request *r)
     static const char *const headers[] = {"x-weir-provider", "x-portkey-provider",
                                           "x-portkey-virtual-key"};
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-        struct str v = exchange_header(r->exchange, headers[i]);
+        struct str v = request_header(r, headers[i]);
         if (str_starts(v, STR_LIT("@"))) {
             v = str_slice(v, 1, v.len);
         }
@@ -165,7 +165,7 @@ static enum verdict parse_cloudflare(struct request *r, struct str rest)
 enum verdict stage_parse(struct request *r)
 {
     struct str path = without_compat(r->head->path), rest;
-    r->strict = is_true(exchange_header(r->exchange, "x-weir-strict"));
+    r->strict = is_true(request_header(r, "x-weir-strict"));
     r->provider_hint = hinted_provider(r);
     enum face f = face_of_path(r, path);
     if (f != FACE_NONE) {

@@ -4,6 +4,7 @@
 #include "dataplane/canonical/head.h"
 #include "dataplane/dialects/bedrock_invoke.h"
 #include "dataplane/stages/faces.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 #define NATIVE_MODEL_MAX 200
@@ -28,7 +29,7 @@ static struct str plain_model(const struct json_member *m)
 static void read_native(struct request *r)
 {
     struct json_member wanted[] = {{.name = STR_LIT("model")}, {.name = STR_LIT("stream")}};
-    if (r->body.len == 0 || !is_json(exchange_header(r->exchange, "content-type")) ||
+    if (r->body.len == 0 || !is_json(request_header(r, "content-type")) ||
         !json_scan(r->body, wanted, 2, 0, NULL)) {
         return;
     }
@@ -81,6 +82,22 @@ static bool insert_model(struct request *r)
     return !h.failed || error_set(&r->error, ERR_INTERNAL, "out of room for the request");
 }
 
+/* A body may leave the model to its routing config (Portkey's do): then a word stands in its place
+ * until a target says which. */
+static bool names_later(struct request *r)
+{
+    struct json_member model = {.name = STR_LIT("model")};
+    bool config = request_header(r, "x-weir-config").len ||
+                  request_header(r, "x-portkey-config").len || r->key->config.len ||
+                  r->prompt_config.ptr;
+    if (!config || !json_scan(r->body, &model, 1, 0, NULL) || model.found) {
+        return false;
+    }
+    r->path_model = STR_LIT("auto");
+    r->model_later = true;
+    return true;
+}
+
 /* The path names the model, and nobody asks the body: what it holds all the same is noted, to be
  * replaced. */
 static bool read_by_path(struct request *r)
@@ -128,17 +145,41 @@ static bool read_body(struct request *r)
     if (r->path_model.ptr && !openai) {
         return read_by_path(r) && (r->face_api != API_INVOKE_MESSAGES || read_invoke(r));
     }
-    if ((r->path_model.ptr && !insert_model(r)) ||
+    if (((r->path_model.ptr || names_later(r)) && !insert_model(r)) ||
         !openai_chat_read(r->body, r->arena, &r->chat, &r->error)) {
         return false;
     }
-    r->model = r->path_model.ptr ? r->path_model : r->chat.model;
+    r->model = r->path_model.ptr && !r->model_later ? r->path_model : r->chat.model;
     r->stream = r->kind == REQUEST_CHAT && r->chat.stream;
     return true;
 }
 
+bool read_again(struct request *r)
+{
+    struct str model = r->model;
+    bool stream = r->stream;
+    switch (r->kind) {
+    case REQUEST_CHAT:
+    case REQUEST_EMBED:
+    case REQUEST_RERANK:
+    case REQUEST_COUNT:
+        r->chat = (struct openai_chat){.stream = false};
+        if (!read_body(r)) {
+            return false;
+        }
+        r->model = model; /* as the client named it, whatever a config puts in its place */
+        r->stream = stream;
+        return true;
+    default:
+        return true;
+    }
+}
+
 enum verdict stage_read(struct request *r)
 {
+    if (r->prompt_ref.ptr && !r->prompt) {
+        return VERDICT_NEXT; /* expand makes the body, and comes here again */
+    }
     switch (r->kind) {
     case REQUEST_NATIVE:
         read_native(r);
@@ -155,6 +196,7 @@ enum verdict stage_read(struct request *r)
         if (r->stream && r->client_framing == FRAMING_NONE) {
             r->client_framing = FRAMING_SSE;
         }
+        r->client_body = r->body;
         return VERDICT_NEXT;
     default:
         return VERDICT_NEXT;

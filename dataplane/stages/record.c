@@ -3,7 +3,9 @@
  * that) has no tenant and so no event; it is counted. */
 #include "common/base/clock.h"
 #include "common/log.h"
+#include "dataplane/stages/cache.h"
 #include "dataplane/stages/event.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 static uint64_t us_since(uint64_t from_ns, uint64_t to_ns)
@@ -36,13 +38,16 @@ static void event_of_attempt(const struct request *r, const struct attempt *t,
         .cost_nanousd = t->cost_nanousd,
         .quantities = t->quantities,
         .n_quantities = t->n_quantities,
+        .kind = t->kind ? str_of(t->kind) : STR_NONE,
+        .option = t->option,
+        .credential = t->credential,
     };
 }
 
 /* "00-<32 hex>-…": the trace that the client's span belongs to. */
 static struct str trace_of(const struct request *r)
 {
-    struct str value = r->exchange ? exchange_header(r->exchange, "traceparent") : STR_NONE;
+    struct str value = request_header(r, "traceparent");
     if (value.len < 55 || value.ptr[2] != '-' || value.ptr[35] != '-') {
         return STR_NONE;
     }
@@ -81,6 +86,22 @@ void event_of_request(const struct request *r, struct event *ret, struct event_a
         .attempts = attempts,
         .n_attempts = r->n_attempts,
     };
+    if (r->routing) {
+        const struct config_found *c = &r->routing->config;
+        ret->config_id = c->document ? c->document->id : (struct uuid){{0}};
+        ret->config_number = c->number;
+        ret->assignment = r->routing->walk ? walk_assignment(r->routing->walk) : STR_NONE;
+    }
+    if (r->prompt) {
+        ret->prompt_id = r->prompt->id;
+        ret->prompt_version = r->prompt_version;
+    }
+    if (r->cache && r->cache->status && strcmp(r->cache->status, "off") != 0) {
+        ret->cache_status = str_of(r->cache->status);
+        ret->saved_nanousd = r->cache->saved_nanousd;
+        ret->saved_us = r->cache->saved_us;
+    }
+    ret->mirror_of = r->mirror_of;
     for (unsigned i = 0; i < r->n_attempts; i++) {
         event_of_attempt(r, &r->attempts[i], &attempts[i]);
         ret->cost_nanousd += r->attempts[i].cost_nanousd;

@@ -8,7 +8,9 @@
  * length, at [DONE] or another dialect's own end of a stream, else at the end. */
 #include "common/base/clock.h"
 #include "dataplane/stages/answer.h"
+#include "dataplane/stages/hold.h"
 #include "dataplane/stages/outgoing.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/stream/sink.h"
 #include "dataplane/upstream/client.h"
@@ -79,6 +81,9 @@ static void conclude(struct request *r, enum event_outcome outcome, enum error_c
         return;
     }
     r->outcome = outcome;
+    if (r->relay && r->relay->holding) {
+        r->status = hold_status(r->relay); /* it goes out behind the event */
+    }
     relay_settle(r);
     request_end_attempt(r, outcome, error);
     stage_record(r);
@@ -94,17 +99,21 @@ static void finish_well(struct request *r)
     enum event_outcome outcome = outcome_of_answer(r);
     conclude(r, outcome, ERR_NONE);
     sinks_flush(r->relay);
+    hold_release(r->relay);
     request_finish(r, outcome, false);
 }
 
 /* What was collected is nothing to answer with: the client gets Weir's own error. */
 static void reject_collected(struct request *r, const struct error *err, enum event_outcome outcome)
 {
-    if (dispatch_next_candidate(r, outcome, err->code)) {
-        request_resume(r, VERDICT_AGAIN);
+    struct attempt_failure f = {
+        .code = err->code, .outcome = outcome, .status = dispatch_status(r, err->code)};
+    enum verdict next;
+    r->error = *err;
+    if (attempt_failed(r, &f, &next)) {
+        request_resume(r, next);
         return;
     }
-    r->error = *err;
     relay_settle(r);
     request_end_attempt(r, outcome, err->code);
     request_resume(r, VERDICT_REJECT);
@@ -129,7 +138,7 @@ static void finish_cut(struct request *r, const struct error *err)
 {
     struct relay *rl = r->relay;
     enum event_outcome outcome = err->code == ERR_UPSTREAM_TIMEOUT ? EVENT_TIMEOUT : EVENT_CUT;
-    if (rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD) {
+    if (rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD || rl->holding) {
         reject_collected(r, err, dispatch_outcome(err->code));
         return;
     }
@@ -151,7 +160,7 @@ static enum sse_verdict on_event(void *arg, const struct sse_event *e)
 {
     struct relay *rl = arg;
     struct request *r = rl->request;
-    if (r->state == REQUEST_FINISHED) {
+    if (r->state == REQUEST_FINISHED || r->relay != rl) {
         return SSE_DROP;
     }
     enum sse_verdict v = sinks_event(rl, e);
@@ -159,7 +168,12 @@ static enum sse_verdict on_event(void *arg, const struct sse_event *e)
         rl->failed = true;
     } else if (rl->chunk == OPENAI_CHUNK_DONE) {
         rl->done = true;
-        conclude(r, outcome_of_answer(r), ERR_NONE);
+        if (!rl->failed) {
+            hold_release(rl);
+        }
+        if (!rl->holding) {
+            conclude(r, outcome_of_answer(r), ERR_NONE);
+        }
     }
     return v;
 }
@@ -182,6 +196,10 @@ static void release_reader(void *arg)
 /* What the codec has written so far, to the client. The event goes first when this is the end. */
 static void send_chunks(struct request *r, struct relay *rl)
 {
+    if (hold_failed(rl)) {
+        return;
+    }
+    hold_look(rl);
     if (rl->done || rl->failed) {
         conclude(r, outcome_of_answer(r), ERR_NONE);
     }
@@ -206,7 +224,7 @@ static void on_stream_data(struct request *r, struct relay *rl, struct str piece
     if (rl->way == RELAY_STREAM) {
         send_chunks(r, rl);
     }
-    if (!ok && r->state != REQUEST_FINISHED && !rl->done && !rl->failed) {
+    if (!ok && r->state != REQUEST_FINISHED && r->relay == rl && !rl->done && !rl->failed) {
         garbled(rl, &err);
         finish_cut(r, &err);
     }
@@ -219,7 +237,7 @@ static void on_stream_end(struct request *r, struct relay *rl)
     if (rl->way == RELAY_STREAM) {
         send_chunks(r, rl);
     }
-    if (r->state == REQUEST_FINISHED) {
+    if (r->state == REQUEST_FINISHED || r->relay != rl) {
         return;
     }
     if (rl->frames->error.code || rl->garbled) {
@@ -314,6 +332,15 @@ void relay_on_data(struct request *r, struct str piece)
     if (last && rl->looking) {
         look_at_end(r, rl);
     }
+    if (rl->holding) {
+        sinks_flush(rl);
+        rl->piece = STR_NONE;
+        if (hold_failed(rl)) {
+            return;
+        }
+        hold_look(rl);
+        rl->piece = piece;
+    }
     if ((last && !rl->events) || (rl->looking && (rl->done || rl->failed))) {
         conclude(r, outcome_of_answer(r), ERR_NONE);
     }
@@ -360,6 +387,9 @@ void relay_on_end(struct request *r)
     } else if (rl->looking) {
         look_at_end(r, rl);
     }
+    if (hold_failed(rl)) {
+        return;
+    }
     if (!answer_is_whole(r, rl)) {
         (void)error_set(&err, ERR_UPSTREAM_CLOSED, "the provider's answer ended before its end");
         finish_cut(r, &err);
@@ -372,6 +402,9 @@ void relay_on_error(struct request *r, const struct error *err)
 {
     struct relay *rl = r->relay;
     if (r->state == REQUEST_FINISHED) {
+        return;
+    }
+    if (hold_failed(rl)) {
         return;
     }
     if ((rl->done || rl->failed) && rl->way != RELAY_FOLD) {
@@ -486,6 +519,7 @@ static struct relay *relay_new(struct request *r, const struct upstream_answer *
     }
     rl->request = r;
     rl->content_length = a->content_length;
+    rl->answer_status = a->status;
     (void)str_to_u64(answer_header(a, "x-amzn-bedrock-input-token-count"), &rl->told_input);
     if (a->status >= 400 && r->kind != REQUEST_NATIVE && r->kind != REQUEST_UNIVERSAL) {
         rl->way = RELAY_WHOLE;
@@ -496,29 +530,15 @@ static struct relay *relay_new(struct request *r, const struct upstream_answer *
         ok = set_up_pass(r, rl, framing_of(a));
     }
     bool copied = rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD;
+    if (ok && !copied && a->status < 400 && attempt_may_go_on(r)) {
+        rl->holding = copied = true;
+        rl->keeps_all = rl->framing == FRAMING_NONE;
+        buffer_init(&rl->held, 64u << 20);
+        ok = arena_on_release(r->arena, release_whole, &rl->held);
+    }
     return ok && answer_headers(r, rl, a, r->translation != NULL && rl->way != RELAY_PASS, copied)
                ? rl
                : NULL;
-}
-
-/* A stream's head is our own where its body is. */
-static void start_answer(struct request *r, struct relay *rl, const struct upstream_answer *a)
-{
-    size_t n = rl->n_headers;
-    struct header *list = arena_alloc(r->arena, (n + 3) * sizeof(*list));
-    if (!list) {
-        list = rl->headers;
-    } else {
-        memcpy(list, rl->headers, n * sizeof(*list));
-        list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
-        if (rl->way == RELAY_STREAM) {
-            list[n++] = (struct header){STR_LIT("content-type"), str_of(framing_type(rl->framing))};
-            list[n++] = (struct header){STR_LIT("cache-control"), STR_LIT("no-cache")};
-        }
-    }
-    bool own = rl->filtering || rl->way == RELAY_STREAM;
-    exchange_start(r->exchange, rl->way == RELAY_STREAM ? 200 : a->status, list, n,
-                   own ? -1 : a->content_length, rl->framing != FRAMING_NONE);
 }
 
 enum verdict stage_relay(struct request *r)
@@ -528,8 +548,12 @@ enum verdict stage_relay(struct request *r)
     if (a->status == 401) {
         outgoing_token_refused(r);
     }
-    if (a->status >= 400 && dispatch_next_candidate(r, EVENT_PROVIDER_ERROR, ERR_NONE)) {
-        return VERDICT_AGAIN;
+    if (a->status >= 400 && r->kind == REQUEST_UNIVERSAL) {
+        struct attempt_failure f = {.outcome = EVENT_PROVIDER_ERROR, .status = a->status};
+        enum verdict next;
+        if (attempt_failed(r, &f, &next)) {
+            return next;
+        }
     }
     struct relay *rl = relay_new(r, a);
     t->upstream_request_id = arena_str(r->arena, request_id_of(a));
@@ -541,9 +565,9 @@ enum verdict stage_relay(struct request *r)
     if (rl->way == RELAY_WHOLE || rl->way == RELAY_FOLD) {
         return VERDICT_WAIT; /* parked until the answer is whole */
     }
-    r->status = rl->way == RELAY_STREAM ? 200 : a->status;
-    r->stream = r->stream || rl->framing != FRAMING_NONE;
-    request_set_state(r, REQUEST_RELAYING);
-    start_answer(r, rl, a);
+    if (rl->holding) {
+        return VERDICT_WAIT; /* parked until its first content */
+    }
+    hold_start(rl);
     return VERDICT_WAIT;
 }

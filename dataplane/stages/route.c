@@ -1,8 +1,9 @@
 /* route: a model's name (or a provider's, for native requests) to ordered candidates. A workspace's
- * own objects shadow the organization's. An alias chooses its first candidate by weight; the others
- * follow in their order. */
+ * own objects shadow the organization's. Where a routing config holds, or an alias has several
+ * targets, the candidates come one by one from the walk through it (routing.h). */
 #include "common/rules/model_name.h"
 #include "dataplane/stages/route_native.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 static bool unknown_model(struct request *r, struct str name)
@@ -76,10 +77,10 @@ static const char *operation_name(const struct request *r)
     }
 }
 
-/* Which of the provider's operations it will be. A provider that counts no tokens has none for that
- * (`translate` says what becomes of it). */
-static bool add_candidate(struct request *r, const struct snap_provider *p, struct str model,
-                          enum provider_api forced)
+/* A provider that counts no tokens has no operation for that (`translate` says what becomes of it).
+ */
+bool route_candidate(struct request *r, const struct snap_provider *p, struct str model,
+                     enum provider_api forced, struct candidate *ret)
 {
     struct candidate c = {.provider = p, .model = model};
     enum api_kind kind = wanted_kind(r);
@@ -93,7 +94,7 @@ static bool add_candidate(struct request *r, const struct snap_provider *p, stru
                                STR_ARG(str_slice(model, 0, 80)), forced ? " by endpoint " : "",
                                provider_api_name(forced));
     }
-    r->candidates[r->n_candidates++] = c;
+    *ret = c;
     return true;
 }
 
@@ -128,36 +129,16 @@ static bool model_forbidden(struct request *r, struct str name)
 
 /* A key bound to models names them as "provider/model": by the provider's own name, or as the
  * client wrote it (`written`; NULL ptr when a header named the provider). */
-static bool resolve_direct(struct request *r, const struct snap_provider *p, struct str model,
-                           struct str written, struct str name)
+static bool found_direct(struct request *r, const struct snap_provider *p, struct str model,
+                         struct str written, struct str name, bool trusted, struct route_found *ret)
 {
     struct str full = arena_printf(r->arena, "%.*s/%.*s", STR_ARG(p->name), STR_ARG(model));
-    if (!full.ptr ||
-        (!key_allows_model(r, full) && !(written.ptr && key_allows_model(r, written)))) {
+    if (!trusted && (!full.ptr || (!key_allows_model(r, full) &&
+                                   !(written.ptr && key_allows_model(r, written))))) {
         return model_forbidden(r, name);
     }
-    return route_provider_usable(r, p) && candidates_new(r, 1) &&
-           add_candidate(r, p, model, API_NONE);
-}
-
-/* Index into targets of the first candidate. */
-static size_t choose(struct request *r, const struct snap_model *m)
-{
-    uint64_t total = 0;
-    for (size_t i = 0; i < m->n_targets; i++) {
-        total += m->targets[i].weight;
-    }
-    if (m->n_targets == 1 || total == 0) {
-        return 0;
-    }
-    uint64_t at = request_env_random(r->env, total);
-    for (size_t i = 0; i < m->n_targets; i++) {
-        if (at < m->targets[i].weight) {
-            return i;
-        }
-        at -= m->targets[i].weight;
-    }
-    return 0;
+    *ret = (struct route_found){.provider = p, .model = model};
+    return true;
 }
 
 /* What a target is called, with `rest` in the place of its star. */
@@ -170,68 +151,60 @@ static struct str target_model(struct request *r, struct str model, struct str r
     return arena_printf(r->arena, "%.*s%.*s%.*s", STR_ARG(head), STR_ARG(rest), STR_ARG(tail));
 }
 
-/* rest: what the alias's star stands for; NULL ptr when it has none. */
-static bool resolve_alias(struct request *r, const struct snap_model *m, struct str name,
-                          struct str rest)
+bool route_target(struct request *r, const struct uuid *provider_id, struct str model,
+                  struct str rest, enum provider_api endpoint, struct candidate *ret)
 {
-    struct error first = ERROR_INIT;
-    if (m->needs_unknown) {
-        return error_set(&r->error, ERR_UPGRADE_REQUIRED,
-                         "this proxy lacks a feature that model '%.*s' needs",
-                         STR_ARG(str_slice(name, 0, 64)));
+    const struct snap_provider *p = snapshot_provider(r->snapshot, provider_id);
+    if (!p) {
+        return error_set(&r->error, ERR_OVERLOADED,
+                         "a provider of model '%.*s' is not configured here",
+                         STR_ARG(str_slice(r->model, 0, 64)));
     }
-    if (m->n_targets == 0) {
-        return unknown_model(r, name);
-    }
-    if (!candidates_new(r, m->n_targets)) {
-        return false;
-    }
-    size_t chosen = choose(r, m);
-    for (size_t i = 0; i < m->n_targets; i++) {
-        size_t at = i == 0 ? chosen : i <= chosen ? i - 1 : i;
-        const struct snap_target *t = &m->targets[at];
-        const struct snap_provider *p = snapshot_provider(r->snapshot, &t->provider_id);
-        if (!p) {
-            (void)error_set(&r->error, ERR_OVERLOADED,
-                            "a provider of model '%.*s' is not configured here",
-                            STR_ARG(str_slice(name, 0, 64)));
-        } else if (route_provider_usable(r, p) &&
-                   add_candidate(r, p, target_model(r, t->model, rest), t->endpoint)) {
-            continue;
-        }
-        if (first.code == ERR_NONE) {
-            first = r->error;
-        }
-    }
-    r->error = r->n_candidates ? (struct error)ERROR_INIT : first;
-    return r->n_candidates > 0;
+    return route_provider_usable(r, p) &&
+           route_candidate(r, p, target_model(r, model, rest), endpoint, ret);
 }
 
-/* What the provider that a header names is to be asked: "openai/gpt-4o" asked of openai is its
- * gpt-4o. */
-static struct str hinted_model(const struct request *r, const struct snap_provider *p,
-                               struct str name)
+struct str route_bare_model(const struct snap_provider *p, struct str hint, struct str name)
 {
     struct str provider, model;
+    if (str_starts(name, STR_LIT("@"))) {
+        name = str_slice(name, 1, name.len);
+    }
     if (model_name_split(name, &provider, &model) &&
-        (str_eq(provider, p->name) || str_eq(provider, r->provider_hint))) {
+        (str_eq(provider, p->name) || (hint.ptr && str_eq(provider, hint)))) {
         return model;
     }
     return name;
 }
 
-static bool resolve_hinted(struct request *r, struct str name)
+static bool found_hinted(struct request *r, struct str name, bool trusted, struct route_found *ret)
 {
     const struct snap_provider *p = route_visible_provider(r, r->provider_hint);
     if (!p) {
         return route_unknown_provider(r, r->provider_hint);
     }
-    return resolve_direct(r, p, hinted_model(r, p, name), STR_NONE, name);
+    return found_direct(r, p, route_bare_model(p, r->provider_hint, name), STR_NONE, name, trusted,
+                        ret);
+}
+
+static bool found_alias(struct request *r, const struct snap_model *m, struct str name,
+                        struct str rest, struct route_found *ret)
+{
+    if (m->needs_unknown) {
+        return error_set(&r->error, ERR_UPGRADE_REQUIRED,
+                         "this proxy lacks a feature that model '%.*s' needs",
+                         STR_ARG(str_slice(name, 0, 64)));
+    }
+    if (m->n_targets == 0 && !m->config.len) {
+        return unknown_model(r, name);
+    }
+    *ret = (struct route_found){.alias = m, .rest = rest};
+    return true;
 }
 
 /* In order: an alias of just that name; the provider that a header names; one that the name begins
  * with; an alias with a star. */
-bool route_resolve(struct request *r, struct str name)
+bool route_find(struct request *r, struct str name, bool trusted, struct route_found *ret)
 {
     const struct snap_key *k = r->key;
     static const struct str dynamic = STR_LIT("dynamic/");
@@ -246,24 +219,74 @@ bool route_resolve(struct request *r, struct str name)
         plain = alias ? plain : name;
     }
     if (alias) {
-        return key_allows_model(r, plain) ? resolve_alias(r, alias, name, STR_NONE)
-                                          : model_forbidden(r, name);
+        return trusted || key_allows_model(r, plain) ? found_alias(r, alias, name, STR_NONE, ret)
+                                                     : model_forbidden(r, name);
     }
     if (!at && r->provider_hint.ptr && r->kind != REQUEST_MODELS) {
-        return resolve_hinted(r, name);
+        return found_hinted(r, name, trusted, ret);
     }
     const struct snap_provider *p =
         model_name_split(name, &provider, &model) ? route_visible_provider(r, provider) : NULL;
     if (p) {
-        return resolve_direct(r, p, model, plain, name);
+        return found_direct(r, p, model, plain, name, trusted, ret);
     }
-    if (!key_allows_model(r, plain)) {
+    if (!trusted && !key_allows_model(r, plain)) {
         return model_forbidden(r, name);
     }
     alias = at ? NULL
                : snapshot_model_wildcard(r->snapshot, &k->organization_id, &k->workspace_id, name,
                                          &rest);
-    return alias ? resolve_alias(r, alias, name, rest) : unknown_model(r, name);
+    return alias ? found_alias(r, alias, name, rest, ret) : unknown_model(r, name);
+}
+
+/* Without a walk: one provider, and it alone. */
+static bool take_one(struct request *r, const struct route_found *f)
+{
+    if (!candidates_new(r, 1)) {
+        return false;
+    }
+    if (f->provider) {
+        if (!route_provider_usable(r, f->provider) ||
+            !route_candidate(r, f->provider, f->model, API_NONE, &r->candidates[0])) {
+            return false;
+        }
+    } else {
+        const struct snap_target *t = &f->alias->targets[0];
+        if (!route_target(r, &t->provider_id, t->model, f->rest, t->endpoint, &r->candidates[0])) {
+            return false;
+        }
+    }
+    r->n_candidates = 1;
+    return routing_plain_target(r, &r->candidates[0]);
+}
+
+static enum verdict route_alias(struct request *r, const struct route_found *f)
+{
+    struct config_found found = {
+        .tree = f->alias->plain, .source = CONFIG_PLAIN, .policy = STR_LIT("")};
+    if (f->alias->config.len && !config_by_reference(r, f->alias->config, CONFIG_MODEL, &found)) {
+        return VERDICT_REJECT;
+    }
+    if (!found.tree) {
+        return take_one(r, f) ? VERDICT_NEXT : VERDICT_REJECT;
+    }
+    return routing_begin(r, &found, f->rest, f->alias->name);
+}
+
+static enum verdict route_by_name(struct request *r)
+{
+    struct route_found f;
+    struct config_found found;
+    if (!config_find(r, &found)) {
+        return VERDICT_REJECT;
+    }
+    if (found.tree) {
+        return routing_begin(r, &found, STR_NONE, STR_LIT(""));
+    }
+    if (!route_find(r, r->model, false, &f)) {
+        return VERDICT_REJECT;
+    }
+    return f.alias ? route_alias(r, &f) : take_one(r, &f) ? VERDICT_NEXT : VERDICT_REJECT;
 }
 
 /* The fixed order of a universal request: its steps, as far as there are such providers. */
@@ -308,6 +331,6 @@ enum verdict stage_route(struct request *r)
     case REQUEST_UNIVERSAL:
         return resolve_universal(r) ? VERDICT_NEXT : VERDICT_REJECT;
     default:
-        return route_resolve(r, r->model) ? VERDICT_NEXT : VERDICT_REJECT;
+        return route_by_name(r);
     }
 }

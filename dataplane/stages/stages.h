@@ -15,8 +15,13 @@ enum verdict stage_authenticate(struct request *r);
 /* The body, in one scan: spans of what routing and splicing need. After authenticate, so that a
  * stranger's body costs nothing and a malformed one has an owner to be accounted to. */
 enum verdict stage_read(struct request *r);
+/* A stored prompt and the caller's values to the body of a chat completion, which is then as if the
+ * client had sent it; …/render answers with that body. */
+enum verdict stage_expand(struct request *r);
 /* Model name (or provider) to ordered candidates; answers /v1/models. */
 enum verdict stage_route(struct request *r);
+/* An answer kept from before: answers, waits for an equal call in flight, or goes on. */
+enum verdict stage_cache(struct request *r);
 /* Upstream head and body for the candidate at hand, signed. */
 enum verdict stage_translate(struct request *r);
 /* Opens the record and sends; parked until the provider's head is there. */
@@ -29,14 +34,14 @@ void stage_record(struct request *r);
 
 /* Answers GET /v1/models and /v1/models/{id} (list_models.c); a part of route. */
 enum verdict route_list_models(struct request *r);
-/* Resolves "alias", "provider/model" or "@provider/model" for the caller; false: r->error. */
-bool route_resolve(struct request *r, struct str name);
 
 /* dispatch.c: what an upstream error means for the event. */
 enum event_outcome dispatch_outcome(enum error_code code);
-/* Gives the candidate at hand up for the next one, where the request may be tried again and nothing
- * has gone to the client: ends its attempt and its call. True: go on by VERDICT_AGAIN. */
-bool dispatch_next_candidate(struct request *r, enum event_outcome outcome, enum error_code code);
+/* The status that the client gets for it. */
+int dispatch_status(const struct request *r, enum error_code code);
+/* Sends the candidate at hand's request, with its open record. False: r->error; nothing was sent.
+ */
+bool dispatch_call(struct request *r);
 /* relay.c: the upstream's callbacks once its head is there. */
 void relay_on_data(struct request *r, struct str piece);
 void relay_on_end(struct request *r);

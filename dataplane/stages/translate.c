@@ -9,6 +9,7 @@
 #include "dataplane/stages/outgoing.h"
 #include "dataplane/stages/params.h"
 #include "dataplane/stages/path.h"
+#include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 static enum verdict out_of_room(struct request *r)
@@ -268,10 +269,13 @@ static enum verdict translate(struct request *r, const struct candidate *c)
     return translate_between(r, c);
 }
 
-/* A step of a universal request that cannot even be made is passed over like one that failed. */
+/* A target that the request cannot even be made for is passed over like one that failed. */
 enum verdict stage_translate(struct request *r)
 {
-    enum verdict v = translate(r, &r->candidates[r->candidate]);
-    bool next = v == VERDICT_REJECT && dispatch_next_candidate(r, EVENT_REFUSED, r->error.code);
-    return next ? VERDICT_AGAIN : v;
+    enum verdict v = translate(r, &r->candidates[r->candidate]), next;
+    struct attempt_failure f = {.code = r->error.code,
+                                .outcome = EVENT_REFUSED,
+                                .status = error_status(r->error.code),
+                                .ours = true};
+    return v == VERDICT_REJECT && attempt_failed(r, &f, &next) ? next : v;
 }

@@ -9,6 +9,7 @@
 #include "common/crypto.h"
 #include "common/rules/apikey.h"
 #include "common/rules/manifest.h"
+#include "common/rules/route_config.h"
 #include "common/yaml.h"
 #include "dataplane/snapshot/base_url.h"
 #include "proto/snapshot.pb-c.h"
@@ -40,6 +41,7 @@ struct build {
     struct uuid organization, workspace;
     struct buffer bytes;
     struct map *secrets; /* secret -> struct manifest_key */
+    struct map *configs; /* name -> struct manifest_document */
 };
 
 static ProtobufCBinaryData bytes_of(const void *p, size_t n)
@@ -127,12 +129,37 @@ static bool put_provider(struct build *b, const struct yaml_node *root, const st
     return put(b, WEIR__KIND__KIND_PROVIDER, &id, &out.base, err);
 }
 
+/* A reference to a routing config must mean something here: the file is all there is. */
+static bool check_reference(struct build *b, struct str text, struct error *err)
+{
+    struct route_ref ref;
+    if (text.len == 0 || !route_ref_parse(text, &ref) || str_starts(ref.name, STR_LIT("cfg_"))) {
+        return true;
+    }
+    const struct manifest_document *d = map_get(b->configs, ref.name);
+    if (!d) {
+        return error_set(err, ERR_INVALID_FIELD, "no config is named \"%.*s\"",
+                         STR_ARG(str_slice(ref.name, 0, 80)));
+    }
+    bool found = ref.label.len == 0 || str_eqz(ref.label, "latest");
+    for (size_t i = 0; !found && i < d->n_labels; i++) {
+        found = str_eq(d->labels[i], ref.label);
+    }
+    if (!found) {
+        return error_set(err, ERR_INVALID_FIELD, "config \"%.*s\" has no label \"%.*s\"",
+                         STR_ARG(d->name), STR_ARG(ref.label));
+    }
+    return ref.version <= 1 ||
+           error_set(err, ERR_INVALID_FIELD, "config \"%.*s\" has no version but 1 in a file",
+                     STR_ARG(d->name));
+}
+
 static bool put_model(struct build *b, const struct manifest_model *m, struct error *err)
 {
     struct uuid id = standalone_id(WEIR__KIND__KIND_MODEL, m->name);
-    struct uuid *providers = arena_zalloc(b->arena, m->n_targets * sizeof(*providers));
-    Weir__Target *targets = arena_zalloc(b->arena, m->n_targets * sizeof(*targets));
-    Weir__Target **list = arena_zalloc(b->arena, m->n_targets * sizeof(*list));
+    struct uuid *providers = arena_zalloc(b->arena, (m->n_targets + 1) * sizeof(*providers));
+    Weir__Target *targets = arena_zalloc(b->arena, (m->n_targets + 1) * sizeof(*targets));
+    Weir__Target **list = arena_zalloc(b->arena, (m->n_targets + 1) * sizeof(*list));
     Weir__Model out = WEIR__MODEL__INIT;
     if (!providers || !targets || !list) {
         return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
@@ -153,6 +180,7 @@ static bool put_model(struct build *b, const struct manifest_model *m, struct er
     out.name = text_of(b, m->name);
     out.targets = list;
     out.n_targets = m->n_targets;
+    out.config = text_of(b, m->config);
     return put(b, WEIR__KIND__KIND_MODEL, &id, &out.base, err);
 }
 
@@ -204,16 +232,100 @@ static bool put_key(struct build *b, const struct yaml_node *root, const struct 
     out.n_providers = k->n_providers;
     out.expires_at_ms = (int64_t)k->expires_at_ms;
     out.disabled = k->disabled;
-    if (!out.models || !out.providers) {
+    out.config = text_of(b, k->config);
+    out.config_locked = k->config_locked;
+    out.tags = texts_of(b, k->tags, k->n_tags);
+    out.n_tags = k->n_tags;
+    if (!out.models || !out.providers || !out.tags) {
         return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
     }
     return put(b, WEIR__KIND__KIND_KEY, &id, &out.base, err);
 }
 
+/* What a file says is version 1 of it, published, and what all its labels mean. */
+static bool describe(struct build *b, const struct manifest_document *d,
+                     Weir__DocumentVersion *version, Weir__DocumentLabel ***ret_labels)
+{
+    Weir__DocumentLabel *labels = arena_zalloc(b->arena, (d->n_labels + 1) * sizeof(*labels));
+    Weir__DocumentLabel **list = arena_zalloc(b->arena, (d->n_labels + 1) * sizeof(*list));
+    if (!labels || !list) {
+        return false;
+    }
+    weir__document_version__init(version);
+    version->number = 1;
+    version->document_json = text_of(b, d->json);
+    for (size_t i = 0; i < d->n_labels; i++) {
+        weir__document_label__init(&labels[i]);
+        labels[i].name = text_of(b, d->labels[i]);
+        labels[i].version = 1;
+        list[i] = &labels[i];
+    }
+    *ret_labels = list;
+    return true;
+}
+
+static bool put_config(struct build *b, const struct manifest_document *d, struct error *err)
+{
+    struct uuid id = standalone_id(WEIR__KIND__KIND_CONFIG, d->name);
+    Weir__DocumentVersion version, *versions[] = {&version};
+    Weir__Config out = WEIR__CONFIG__INIT;
+    if (!describe(b, d, &version, &out.labels)) {
+        return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
+    }
+    out.id = bytes_of(id.b, 16);
+    out.organization_id = bytes_of(b->organization.b, 16);
+    out.workspace_id = bytes_of(b->workspace.b, 16);
+    out.name = text_of(b, d->name);
+    out.versions = versions;
+    out.n_versions = 1;
+    out.n_labels = d->n_labels;
+    out.published = 1;
+    return put(b, WEIR__KIND__KIND_CONFIG, &id, &out.base, err);
+}
+
+static bool put_prompt(struct build *b, const struct manifest_document *d, struct error *err)
+{
+    struct uuid id = standalone_id(WEIR__KIND__KIND_PROMPT, d->name);
+    Weir__DocumentVersion version, *versions[] = {&version};
+    Weir__Prompt out = WEIR__PROMPT__INIT;
+    if (!describe(b, d, &version, &out.labels)) {
+        return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
+    }
+    out.id = bytes_of(id.b, 16);
+    out.organization_id = bytes_of(b->organization.b, 16);
+    out.workspace_id = bytes_of(b->workspace.b, 16);
+    out.name = text_of(b, d->name);
+    out.versions = versions;
+    out.n_versions = 1;
+    out.n_labels = d->n_labels;
+    out.published = 1;
+    out.partial = d->partial;
+    return put(b, WEIR__KIND__KIND_PROMPT, &id, &out.base, err);
+}
+
+static bool put_documents(struct build *b, const struct yaml_node *root, const struct manifest *m,
+                          struct error *err)
+{
+    for (size_t i = 0; i < m->n_configs; i++) {
+        if (!put_config(b, &m->configs[i], err)) {
+            return wrong_at(root, "configs", i, "document", err);
+        }
+    }
+    for (size_t i = 0; i < m->n_prompts; i++) {
+        if (!put_prompt(b, &m->prompts[i], err)) {
+            return wrong_at(root, "prompts", i, "document", err);
+        }
+    }
+    return true;
+}
+
 static bool build_all(struct build *b, const struct yaml_node *root, const struct manifest *m,
                       struct error *err)
 {
-    if (!put_scopes(b, err)) {
+    for (size_t i = 0; i < m->n_configs; i++) {
+        (void)map_put(b->configs, m->configs[i].name, &m->configs[i]);
+    }
+    if (!put_scopes(b, err) || !put_documents(b, root, m, err)) {
         return false;
     }
     for (size_t i = 0; i < m->n_providers; i++) {
@@ -222,11 +334,17 @@ static bool build_all(struct build *b, const struct yaml_node *root, const struc
         }
     }
     for (size_t i = 0; i < m->n_models; i++) {
+        if (!check_reference(b, m->models[i].config, err)) {
+            return wrong_at(root, "models", i, "config", err);
+        }
         if (!put_model(b, &m->models[i], err)) {
             return false;
         }
     }
     for (size_t i = 0; i < m->n_keys; i++) {
+        if (!check_reference(b, m->keys[i].config, err)) {
+            return wrong_at(root, "keys", i, "config", err);
+        }
         if (!put_key(b, root, m, i, err)) {
             return false;
         }
@@ -257,8 +375,10 @@ static bool build_snapshot(const struct yaml_node *root, const struct manifest *
     struct snapshot *s = NULL;
     buffer_init(&b.bytes, FILE_MAX_BYTES);
     b.secrets = map_new();
+    b.configs = map_new();
     bool ok = build_all(&b, root, m, err);
     map_free(b.secrets);
+    map_free(b.configs);
     buffer_release(&b.bytes);
     if (ok) {
         s = finish_with_version(b.builder, err);

@@ -28,7 +28,7 @@ bool standalone_parse(struct str text, struct snapshot **ret,
                       struct standalone_settings *ret_settings, struct error *err);
 void standalone_settings_release(struct standalone_settings *s); /* accepts a zeroed one */
 
-/* The id that an object of weir.yaml has: kind 1..5 of proto/snapshot.proto. */
+/* The id that an object of weir.yaml has: a kind of proto/snapshot.proto. */
 struct uuid standalone_id(unsigned kind, struct str name);
 
 #endif

@@ -1,5 +1,6 @@
 /* deliver: bytes to the client. Spans of one read of the provider's that follow each other leave by
  * one write; a client that does not take them pauses the provider until they have drained. */
+#include "dataplane/stream/cache_fill.h"
 #include "dataplane/stream/sink.h"
 #include "dataplane/upstream/client.h"
 
@@ -17,7 +18,15 @@ static void on_drain(void *arg)
 static void send_bytes(struct relay *rl, struct str bytes)
 {
     struct request *r = rl->request;
-    if (!r->exchange || bytes.len == 0) {
+    if (bytes.len == 0) {
+        return;
+    }
+    if (rl->holding) {
+        (void)buffer_append_str(&rl->held, bytes);
+        return;
+    }
+    cache_note_bytes(r, bytes);
+    if (!r->exchange) {
         return;
     }
     if (exchange_send(r->exchange, bytes) || !r->exchange || rl->full) {
@@ -28,6 +37,12 @@ static void send_bytes(struct relay *rl, struct str bytes)
     if (r->call) {
         upstream_pause(r->call);
     }
+}
+
+void deliver_held(struct relay *rl)
+{
+    send_bytes(rl, buffer_str(&rl->held));
+    buffer_release(&rl->held);
 }
 
 void deliver_send(struct relay *rl, struct str bytes)

@@ -70,6 +70,13 @@ struct relay {
     struct header *headers; /* for the client, in the arena */
     size_t n_headers;
 
+    /* while another target may still be tried: nothing goes out before the answer's first content
+     */
+    bool holding;
+    bool keeps_all; /* no stream: held to its end, as far as there is room */
+    int answer_status;
+    struct buffer held;
+
     /* deliver */
     struct str piece;   /* what the provider's read gave: spans of it may be joined */
     struct str pending; /* run of bytes of `piece` to be sent */
@@ -92,9 +99,13 @@ enum sse_verdict sinks_event(struct relay *rl, const struct sse_event *e);
 void sinks_bytes(struct relay *rl, struct str bytes);
 void sinks_flush(struct relay *rl);
 
+#define HELD_MAX (256u << 10)
+
 /* deliver: sends bytes that are no part of a piece of the provider's, with the same back-pressure.
  */
 void deliver_send(struct relay *rl, struct str bytes);
+/* The held bytes, now that the answer has begun. */
+void deliver_held(struct relay *rl);
 
 /* chunks.c: a codec reads the answer's stream. False: out of room. `to` NULL: nobody is written
  * to (looking, or folding). */

@@ -57,9 +57,11 @@ async function tenant(name) {
   const provider = await control.must('POST', '/providers', { name: `${name}-provider`, kind: 'openai', base_url: 'http://127.0.0.1:9/v1', api_key: `sk-${name}-secret` }, at);
   const model = await control.must('POST', '/models', { name: `${name}-model`, targets: [{ provider: provider.name, model: 'm' }] }, at);
   const key = await control.must('POST', '/keys', { name: `${name}-key` }, at);
+  const config = await control.must('POST', '/configs', { name: `${name}-config`, document: { provider: 'openai' }, labels: ['production'] }, at);
+  const prompt = await control.must('POST', '/prompts', { name: `${name}-prompt`, document: { messages: [{ role: 'user', content: `${name} says` }] } }, at);
   const membership = await control.must('POST', '/memberships', { email: `${name}@people.test`, role: 'owner' }, at);
   const token = await control.must('POST', '/admin-tokens', { name: `${name}-token`, role: 'owner' }, at);
-  return { name, at, organization, workspace, provider, model, key, membership, token };
+  return { name, at, organization, workspace, provider, model, key, config, prompt, membership, token };
 }
 
 test('signing in gives a session whose writes need the CSRF token and our own origin', async () => {
@@ -264,10 +266,10 @@ test('the address of a provider is stored and never visited by the control plane
 test('nobody gets past a route of the API without signing in', async () => {
   assert.ok(routes.length > 50, `${routes.length} routes are walked`);
   for (const r of routes.filter((x) => !isPublic(x))) {
-    const path = r.path.replace('{id}', 'org_00000000000070008000000000000000');
+    const path = r.path.replace('{id}', 'org_00000000000070008000000000000000').replace('{number}', '1').replace('{label}', 'production');
     for (const headers of [{}, { authorization: 'Bearer wr_adm_000000000000000000000000000000000' }, { authorization: `Basic ${btoa('a:b')}` },
       { authorization: `Bearer ${admin.key}` }, { cookie: `weir_session=${'A'.repeat(43)}` }, { cookie: 'weir_session=' }]) {
-      const a = await bare(r.method, path, ['POST', 'PATCH'].includes(r.method) ? '{' : undefined, { 'x-weir-organization': 'acme', ...headers });
+      const a = await bare(r.method, path, ['POST', 'PUT', 'PATCH'].includes(r.method) ? '{' : undefined, { 'x-weir-organization': 'acme', ...headers });
       assert.equal(a.status, 401, `${r.method} ${path} ${JSON.stringify(headers)}: ${a.status} ${a.text}`);
       assert.equal(a.json.error.type, 'authentication_error');
     }
@@ -285,11 +287,16 @@ function aimed(r, t, ids) {
     'PATCH /memberships/{id}': { role: 'auditor' }, 'POST /keys': { name: fresh('k') }, 'PATCH /keys/{id}': { disabled: true },
     'POST /providers': { name: fresh('p'), kind: 'openai' }, 'PATCH /providers/{id}': { disabled: true },
     'POST /models': { name: fresh('m'), targets: [{ provider_id: t.provider.id, model: 'm' }] }, 'PATCH /models/{id}': { settings: {} },
+    'POST /configs': { name: fresh('c'), document: { provider: 'openai' } }, 'POST /configs/validate': { document: {} }, 'PATCH /configs/{id}': { description: 'x' },
+    'POST /prompts': { name: fresh('c'), document: { messages: [] } }, 'POST /prompts/validate': { document: {} }, 'PATCH /prompts/{id}': { description: 'x' },
+    'POST /configs/{id}/versions': { document: { provider: 'openai' } }, 'POST /prompts/{id}/versions': { document: { messages: [] } },
+    'POST /configs/{id}/publish': { version: 1 }, 'POST /prompts/{id}/publish': { version: 1 },
+    'PUT /configs/{id}/labels/{label}': { version: 1 }, 'PUT /prompts/{id}/labels/{label}': { version: 1 },
     'POST /data-plane-groups': { name: fresh('g') }, 'PATCH /data-plane-groups/{id}': { serves_all: false }, 'POST /enrolment-tokens': {},
     'POST /admin-tokens': { name: fresh('t'), role: 'auditor' }, 'PATCH /admin-tokens/{id}': { name: 'x' },
     'POST /apply': { version: 1, organization: t.name, workspace: t.workspace.name, keys: [{ name: 'planted' }] },
   };
-  return { path: r.path.replace('{id}', id ?? ''), body: bodies[`${r.method} ${r.path}`], hasId: r.path.includes('{id}') };
+  return { path: r.path.replace('{id}', id ?? '').replace('{number}', '1').replace('{label}', 'production'), body: bodies[`${r.method} ${r.path}`], hasId: r.path.includes('{id}') };
 }
 
 test('a tenant\'s token reaches nothing of another tenant on any route, nor what is the platform\'s', async () => {
@@ -304,14 +311,14 @@ test('a tenant\'s token reaches nothing of another tenant on any route, nor what
   const groups = (await control.must('GET', '/data-plane-groups')).data;
   const ids = {
     organizations: theirs.organization.id, workspaces: theirs.workspace.id, users: user.id, memberships: theirs.membership.id, keys: theirs.key.id,
-    providers: theirs.provider.id, models: theirs.model.id, 'data-plane-groups': groups[0].id, 'data-planes': 'dp_00000000000070008000000000000000',
+    providers: theirs.provider.id, models: theirs.model.id, configs: theirs.config.id, prompts: theirs.prompt.id, 'data-plane-groups': groups[0].id, 'data-planes': 'dp_00000000000070008000000000000000',
     'admin-tokens': theirs.token.id, events: `evt_${event.replaceAll('-', '')}`,
   };
   const foreign = [theirs.name, theirs.organization.id, theirs.workspace.id, theirs.provider.id, theirs.key.id, theirs.key.mask, theirs.token.id, 'private@', 'Private Person', 'theirs-event-model'];
   const state = async () => JSON.stringify([
     await database.query(`select (select max(id::text) from audit_log where organization_id = $1) as audit, (select count(*) from users where email not like '%@x.test') as users,
       (select count(*) from organizations) as organizations, (select count(*) from enrolment_tokens) as enrolment`, [org]),
-    ...await Promise.all(['workspaces', 'memberships', 'virtual_keys', 'providers', 'models', 'model_targets'].map((t) =>
+    ...await Promise.all(['workspaces', 'memberships', 'virtual_keys', 'providers', 'models', 'model_targets', 'configs', 'config_documents', 'prompts', 'prompt_documents'].map((t) =>
       database.query(`select * from ${t} where organization_id = $1 order by 1, 2`, [org]))),
     await database.query('select id, name, serves_all, revision from data_plane_groups'),
     await database.query('select id, role, revoked_at, expires_at, name from admin_tokens where organization_id = $1', [org]),

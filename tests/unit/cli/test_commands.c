@@ -129,6 +129,11 @@ static void json_is_one_document_whatever_happens(void **state)
         {{"key", "create"}, CLI_USAGE, "usage"},
         {{"nonsense"}, CLI_USAGE, "usage"},
         {{"apply"}, CLI_USAGE, "usage"},
+        {{"explain"}, CLI_USAGE, "usage"},
+        {{"replay", "x"}, CLI_USAGE, "usage"},
+        {{"targets"}, CLI_ERROR, "unauthenticated"},
+        {{"config", "list"}, CLI_ERROR, "unauthenticated"},
+        {{"cache", "purge"}, CLI_ERROR, "unauthenticated"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ran r =
@@ -186,8 +191,9 @@ static void completion_knows_every_first_word_once(void **state)
     char *last = strstr(r.out, "    *) words='");
     assert_non_null(last);
     assert_non_null(strstr(last,
-                           " login logout key provider catalog apply export logs status data-plane "
-                           "version help completion --url"));
+                           " login logout key provider catalog apply export config prompt explain "
+                           "targets cache replay import logs status data-plane version help "
+                           "completion --url"));
     assert_non_null(strstr(r.out, "\"key \"*) words=' create list revoke'"));
     ran_release(&r);
 }

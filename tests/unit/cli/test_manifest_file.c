@@ -89,6 +89,36 @@ static void everything_in_a_file_is_sent(void **state)
         "\"prune\":true,\"dry_run\":false}");
 }
 
+static void configs_prompts_and_what_names_them_are_sent(void **state)
+{
+    (void)state;
+    assert_body(
+        "version: 1\n"
+        "providers:\n"
+        "  - {name: p, kind: openai, api_keys: ['env:CLI_TEST_KEY', k2], health_check: true}\n"
+        "models: [{name: m, config: 'there@v1'}]\n"
+        "keys: [{name: k, config: r, config_locked: true, tags: [a]}]\n"
+        "configs:\n"
+        "  - name: r\n"
+        "    labels: [production]\n"
+        "    document: {targets: [{provider: '@p', weight: 0.7, api_key: 'env:CLI_TEST_KEY'}]}\n"
+        "prompts:\n"
+        "  - {name: h, partial: true, description: d, document: {text: '{{x}}'}}\n",
+        &(struct apply_flags){.prune = true},
+        "{\"version\":1,"
+        "\"providers\":[{\"name\":\"p\",\"kind\":\"openai\",\"api_keys\":[\"sk-from-environment\","
+        "\"k2\"],\"health_check\":{}}],"
+        "\"configs\":[{\"name\":\"r\",\"document\":{\"targets\":[{\"provider\":\"@p\",\"weight\":0."
+        "7,"
+        "\"api_key\":\"sk-from-environment\"}]},\"labels\":[\"production\"]}],"
+        "\"prompts\":[{\"name\":\"h\",\"description\":\"d\",\"partial\":true,"
+        "\"document\":{\"text\":\"{{x}}\"}}],"
+        "\"models\":[{\"name\":\"m\",\"config\":\"there@v1\",\"targets\":[]}],"
+        "\"keys\":[{\"name\":\"k\",\"models\":[\"*\"],\"providers\":[\"*\"],\"disabled\":false,"
+        "\"config\":\"r\",\"config_locked\":true,\"tags\":[\"a\"]}],"
+        "\"prune\":true,\"dry_run\":false}");
+}
+
 static void a_section_that_is_absent_is_not_sent(void **state)
 {
     (void)state;
@@ -205,6 +235,7 @@ static void what_export_writes_is_read_back_the_same(void **state)
     buffer_init(&yaml, 1 << 20);
     yaml_write(&yaml, d);
     char *text = buffer_detach(&yaml);
+    assert_non_null(strstr(text, "providers:\n  - name: p\n    kind: openai\n"));
     assert_body(text, &(struct apply_flags){.prune = false},
                 "{\"version\":1,\"organization\":\"Acme & Sons\",\"workspace\":\"main\","
                 "\"providers\":[{\"name\":\"p\",\"kind\":\"openai\",\"base_url\":\"http://h:1/"
@@ -215,6 +246,32 @@ static void what_export_writes_is_read_back_the_same(void **state)
                 "1\",\"targets\":[{\"provider\":\"p\",\"model\":\"x:y\",\"weight\":3}]}],"
                 "\"keys\":[{\"name\":\"0k\",\"models\":[],\"providers\":[\"*\"],\"disabled\":true,"
                 "\"expires_at\":\"2030-01-31T00:00:00.000Z\"}],\"prune\":false,\"dry_run\":false}");
+    mem_free(text);
+    document_free(d);
+}
+
+/* Documents of people: numbers keep their spelling, nulls stay, whatever the depth. */
+static void documents_are_written_and_read_back_the_same(void **state)
+{
+    (void)state;
+    const char *json =
+        "{\"version\":1,\"configs\":[{\"name\":\"r\",\"document\":{\"strategy\":{\"mode\":"
+        "\"weighted\"},\"targets\":[{\"provider\":\"@p\",\"weight\":0.7,\"override_params\":{"
+        "\"stop\":null,\"seed\":12345678901,\"top_p\":0.125,\"temperature\":1.0,\"note\":\"on: #\","
+        "\"long\":\"a text that is long enough that the target cannot stand in one line of the "
+        "file, and so is written as a block\"}},{\"targets\":[{\"provider\":\"a\",\"name\":\"1\"}]}"
+        "]}}],\"prompts\":[{\"name\":\"h\",\"partial\":false,\"document\":{\"messages\":[{"
+        "\"role\":\"user\",\"content\":\"line\\n  two {{x}}\"}],\"variables\":{\"x\":{\"default\":"
+        "null}}}}],\"prune\":false,\"dry_run\":false}";
+    struct document *d = document_parse(str_of(json), &err);
+    struct buffer yaml;
+    assert_non_null(d);
+    buffer_init(&yaml, 1 << 20);
+    document_set_null(d, "prune");
+    document_set_null(d, "dry_run");
+    yaml_write(&yaml, d);
+    char *text = buffer_detach(&yaml);
+    assert_body(text, &(struct apply_flags){.prune = false}, json);
     mem_free(text);
     document_free(d);
 }
@@ -234,6 +291,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(everything_in_a_file_is_sent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(configs_prompts_and_what_names_them_are_sent, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_section_that_is_absent_is_not_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(providers_of_the_control_plane_need_not_stand_in_the_file,
                                         set_up, tear_down),
@@ -243,6 +302,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_server_refuses_is_found_in_the_file, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_export_writes_is_read_back_the_same, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(documents_are_written_and_read_back_the_same, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_repository_s_own_files_are_good, set_up, tear_down),
     };

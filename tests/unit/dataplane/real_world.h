@@ -138,7 +138,7 @@ static uint16_t start_provider(void)
 
 /* ---- the proxy ---- */
 
-static void world_begin(void)
+__attribute__((unused)) static void world_begin(void)
 {
     struct error err = ERROR_INIT;
     char yaml[1024];
@@ -197,7 +197,7 @@ static void remove_folder(void)
     (void)rmdir(world.folder);
 }
 
-static void world_end(void)
+__attribute__((unused)) static void world_end(void)
 {
     worker_stop(world.worker);
     worker_free(world.worker);

@@ -2,7 +2,9 @@
 #include "dataplane/real_world.h"
 
 #include "common/log.h"
+#include "dataplane/cache/store.h"
 #include "dataplane/command.h"
+#include "dataplane/routing/target_state.h"
 #include "dataplane/service.h"
 #include "proto/control.pb-c.h"
 
@@ -39,6 +41,9 @@ static int set_up(void **state)
 {
     (void)state;
     world_begin();
+    world.policy.targets = target_table_new(16);
+    world.policy.cache = cache_store_new(4 << 20);
+    assert_non_null(world.policy.cache);
     commands = commands_new(NULL);
     atomic_store(&answers, 0);
     return 0;
@@ -49,6 +54,8 @@ static int tear_down(void **state)
     (void)state;
     worker_stop(world.worker);
     commands_free(commands);
+    target_table_free(world.policy.targets);
+    cache_store_free(world.policy.cache);
     world_end();
     return 0;
 }
@@ -90,6 +97,68 @@ static void a_bad_one_says_why(void **state)
     assert_non_null(strstr(answered_body, "does not know the provider"));
 }
 
+/* A target whose provider is the default organization's, one of a provider that is unknown here. */
+static void know_two_targets(struct uuid *ret_organization)
+{
+    uint64_t now = clock_mono_ms();
+    struct uuid known = standalone_id(4, STR_LIT("p")), gone = uuid_v7();
+    struct target_state *t =
+        target_state_of(world.policy.targets, &known, STR_LIT("p"), STR_LIT("m"), 1, now);
+    struct target_outcome o = {
+        .success = true, .counts = true, .status = 200, .first_token_us = 30000, .now_ms = now};
+    target_started(t, now);
+    target_finished(t, NULL, &o, false);
+    (void)target_state_of(world.policy.targets, &gone, STR_LIT("gone"), STR_LIT("m"), 0, now);
+    *ret_organization = standalone_id(1, STR_LIT("default"));
+}
+
+static void targets_are_told_to_whom_they_belong(void **state)
+{
+    (void)state;
+    struct uuid organization, other = uuid_v7();
+    know_two_targets(&organization);
+    command(WEIR__COMMAND_KIND__COMMAND_TARGETS,
+            (struct str){(const char *)organization.b, sizeof(organization.b)});
+    assert_true(answered_ok);
+    assert_non_null(strstr(answered_body, "\"provider\":\"p\",\"model\":\"m\",\"credential\":1,"
+                                          "\"state\":\"closed\""));
+    assert_non_null(strstr(answered_body, "\"latency_ms\":30,"));
+    assert_non_null(strstr(answered_body, "\"requests_left\":null"));
+    assert_non_null(strstr(answered_body, "\"truncated\":false}"));
+    assert_null(strstr(answered_body, "gone"));
+    command(WEIR__COMMAND_KIND__COMMAND_TARGETS,
+            (struct str){(const char *)other.b, sizeof(other.b)});
+    assert_string_equal(answered_body, "{\"targets\":[],\"truncated\":false}");
+    command(WEIR__COMMAND_KIND__COMMAND_TARGETS, STR_LIT(""));
+    assert_non_null(strstr(answered_body, "\"provider\":\"gone\""));
+    command(WEIR__COMMAND_KIND__COMMAND_TARGETS, STR_LIT("short"));
+    assert_false(answered_ok);
+}
+
+static struct uuid cached(uint8_t n)
+{
+    struct cache_key k = {.tenant = uuid_v7()};
+    struct cache_entry e = {
+        .head = STR_LIT("h"), .body = STR_LIT("b"), .stored_ms = 1000, .expires_ms = 100000};
+    memset(k.digest, n, sizeof(k.digest));
+    assert_true(cache_put(world.policy.cache, &k, &e, 1000));
+    return k.tenant;
+}
+
+static void only_the_named_workspaces_are_purged(void **state)
+{
+    (void)state;
+    struct uuid list[2] = {cached(1), cached(2)};
+    (void)cached(3);
+    command(WEIR__COMMAND_KIND__COMMAND_PURGE, (struct str){(const char *)list, sizeof(list)});
+    assert_true(answered_ok);
+    assert_string_equal(answered_body, "{\"entries\":2}");
+    command(WEIR__COMMAND_KIND__COMMAND_PURGE, STR_LIT("no list"));
+    assert_false(answered_ok);
+    command(WEIR__COMMAND_KIND__COMMAND_PURGE, STR_LIT(""));
+    assert_string_equal(answered_body, "{\"entries\":1}");
+}
+
 static void other_commands(void **state)
 {
     (void)state;
@@ -112,6 +181,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {T(a_good_provider_is_ok), T(a_bad_one_says_why),
-                                       T(other_commands)};
+                                       T(targets_are_told_to_whom_they_belong),
+                                       T(only_the_named_workspaces_are_purged), T(other_commands)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,26 @@ static void defaults_stand_alone(void **state)
     assert_int_equal(dp_options_sync(&o), SPOOL_SYNC_BATCH);
     assert_false(dp_options_drop_oldest(&o));
     assert_true(dp_options_workers(&o) >= 1);
+    assert_int_equal(o.cache_bytes, 256 << 20);
+    assert_int_equal(o.cache_redis_timeout_ms, 50);
+    assert_null(o.cache_redis);
+    assert_null(o.custom_hosts);
     dp_options_release(&o);
+}
+
+static void the_cache_is_off_or_large_enough(void **state)
+{
+    (void)state;
+    struct dp_options o;
+    struct error err = ERROR_INIT;
+    assert_true(load(&o, &err, "{cache_bytes: 0}", NULL));
+    assert_int_equal(o.cache_bytes, 0);
+    dp_options_release(&o);
+    assert_true(load(&o, &err, "{cache_bytes: 1MiB, custom_hosts: \"a.example\"}", NULL));
+    assert_string_equal(o.custom_hosts, "a.example");
+    dp_options_release(&o);
+    assert_false(load(&o, &err, "{cache_bytes: 1000KiB}", NULL));
+    assert_string_equal(err.param, "cache-bytes");
 }
 
 static void flags_beat_settings(void **state)
@@ -114,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_stand_alone),
+        cmocka_unit_test(the_cache_is_off_or_large_enough),
         cmocka_unit_test(flags_beat_settings),
         cmocka_unit_test(words_are_checked),
         cmocka_unit_test(no_authentication_only_on_loopback_and_alone),

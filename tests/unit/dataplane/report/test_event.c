@@ -52,7 +52,10 @@ static struct event sample(struct event_attempt *attempts)
                                          .bound_nanousd = 500,
                                          .cost_nanousd = 100,
                                          .quantities = quantities,
-                                         .n_quantities = 3};
+                                         .n_quantities = 3,
+                                         .kind = STR_LIT("fallback"),
+                                         .option = STR_LIT("config.targets[1]"),
+                                         .credential = 2};
     return (struct event){.id = id_of(1),
                           .organization_id = id_of(2),
                           .workspace_id = id_of(3),
@@ -71,7 +74,14 @@ static struct event sample(struct event_attempt *attempts)
                           .metadata_json = STR_LIT("{\"team\":\"x\"}"),
                           .trace_id = STR_LIT("abc"),
                           .attempts = attempts,
-                          .n_attempts = 2};
+                          .n_attempts = 2,
+                          .cache_status = STR_LIT("miss"),
+                          .config_id = id_of(9),
+                          .config_number = 12,
+                          .assignment = STR_LIT("canary"),
+                          .prompt_id = id_of(10),
+                          .prompt_version = UINT64_MAX,
+                          .mirror_of = id_of(11)};
 }
 
 static void test_same_bytes_as_protobuf(void **state)
@@ -100,6 +110,97 @@ static void test_same_bytes_as_protobuf(void **state)
     weir__event__free_unpacked(m, NULL);
     buffer_release(&out);
     buffer_release(&again);
+}
+
+static Weir__Event *written(const struct event *e)
+{
+    struct buffer out;
+    buffer_init(&out, 1 << 20);
+    assert_true(event_write(e, &out));
+    assert_true(out.len <= event_size_max(e));
+    Weir__Event *m = weir__event__unpack(NULL, out.len, (uint8_t *)out.ptr);
+    assert_non_null(m);
+    buffer_release(&out);
+    return m;
+}
+
+static void test_routing_fields(void **state)
+{
+    (void)state;
+    struct event_attempt attempts[2];
+    struct event e = sample(attempts);
+    Weir__Event *m = written(&e);
+    assert_string_equal(m->cache_status, "miss");
+    assert_int_equal(m->config_id.len, 16);
+    assert_memory_equal(m->config_id.data, e.config_id.b, 16);
+    assert_int_equal(m->config_number, 12);
+    assert_string_equal(m->assignment, "canary");
+    assert_memory_equal(m->prompt_id.data, e.prompt_id.b, 16);
+    assert_true(m->prompt_version == UINT64_MAX);
+    assert_memory_equal(m->mirror_of.data, e.mirror_of.b, 16);
+    assert_string_equal(m->attempts[0]->kind, "");
+    assert_int_equal(m->attempts[0]->credential, 0);
+    assert_string_equal(m->attempts[1]->kind, "fallback");
+    assert_string_equal(m->attempts[1]->option, "config.targets[1]");
+    assert_int_equal(m->attempts[1]->credential, 2);
+    weir__event__free_unpacked(m, NULL);
+}
+
+/* A hit: no attempts, no cost, but what it saved; what is not there takes no bytes. */
+static void test_cache_hit(void **state)
+{
+    (void)state;
+    struct event e = {.id = id_of(1),
+                      .outcome = EVENT_OK,
+                      .cache_status = STR_LIT("hit"),
+                      .saved_nanousd = UINT64_MAX,
+                      .saved_us = 1250000};
+    Weir__Event *m = written(&e);
+    assert_string_equal(m->cache_status, "hit");
+    assert_true(m->saved_nanousd == UINT64_MAX);
+    assert_int_equal(m->saved_us, 1250000);
+    assert_int_equal(m->n_attempts, 0);
+    assert_int_equal(m->cost_nanousd, 0);
+    assert_int_equal(m->config_id.len, 0);
+    assert_int_equal(m->prompt_id.len, 0);
+    assert_int_equal(m->mirror_of.len, 0);
+    assert_string_equal(m->assignment, "");
+    weir__event__free_unpacked(m, NULL);
+}
+
+/* Every field at its widest stays within what event_size_max promises. */
+static void test_widest(void **state)
+{
+    (void)state;
+    struct event_quantity q = {UNIT_PAGE, SOURCE_BOUND, UINT64_MAX, UINT64_MAX};
+    struct event_attempt t = {UINT32_MAX,
+                              UINT32_MAX,
+                              id_of(255),
+                              STR_LIT("p"),
+                              STR_LIT("m"),
+                              STR_LIT("a"),
+                              EVENT_FAILED,
+                              STR_LIT("e"),
+                              STR_LIT("f"),
+                              STR_LIT("u"),
+                              UINT64_MAX,
+                              UINT64_MAX,
+                              UINT64_MAX,
+                              UINT64_MAX,
+                              UINT64_MAX,
+                              &q,
+                              1,
+                              STR_LIT("k"),
+                              STR_LIT("o"),
+                              UINT32_MAX};
+    struct event e = {id_of(1),     id_of(2),   id_of(3),     id_of(4),      id_of(5),
+                      UINT64_MAX,   UINT64_MAX, UINT64_MAX,   STR_LIT("e"),  STR_LIT("d"),
+                      STR_LIT("m"), true,       UINT32_MAX,   EVENT_FAILED,  STR_LIT("x"),
+                      UINT64_MAX,   UINT64_MAX, UINT64_MAX,   STR_LIT("{}"), STR_LIT("t"),
+                      &t,           1,          STR_LIT("c"), UINT64_MAX,    UINT64_MAX,
+                      id_of(6),     UINT64_MAX, STR_LIT("a"), id_of(7),      UINT64_MAX,
+                      id_of(8)};
+    weir__event__free_unpacked(written(&e), NULL);
 }
 
 /* Nested lengths of one, two and three bytes. */
@@ -195,9 +296,24 @@ static void test_json(void **state)
     assert_int_equal(m[4].value.type, JSON_OBJECT);
     assert_int_equal(m[6].value.type, JSON_TRUE);
     struct str text = buffer_str(&line);
-    static const char *const wanted[] = {
-        "\"unit\":\"token_in\"",      "\"source\":\"bound\"", "\"quantity\":18446744073709551615",
-        "\"finish_reason\":\"stop\"", "\"error_code\":\"\"",  "\"config_version\":42"};
+    static const char *const wanted[] = {"\"unit\":\"token_in\"",
+                                         "\"source\":\"bound\"",
+                                         "\"quantity\":18446744073709551615",
+                                         "\"finish_reason\":\"stop\"",
+                                         "\"error_code\":\"\"",
+                                         "\"config_version\":42",
+                                         "\"kind\":\"fallback\"",
+                                         "\"option\":\"config.targets[1]\"",
+                                         "\"credential\":2",
+                                         "\"cache_status\":\"miss\"",
+                                         "\"saved_nanousd\":0",
+                                         "\"saved_us\":0",
+                                         "\"config_id\":\"09090909-0909-0909-0909-090909090909\"",
+                                         "\"config_number\":12",
+                                         "\"assignment\":\"canary\"",
+                                         "\"prompt_id\":\"0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a\"",
+                                         "\"prompt_version\":18446744073709551615",
+                                         "\"mirror_of\":\"0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b\""};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (!memmem(text.ptr, text.len, wanted[i], strlen(wanted[i]))) {
             fail_msg("no %s in %.*s", wanted[i], STR_ARG(text));
@@ -247,6 +363,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes_as_protobuf),
+        cmocka_unit_test(test_routing_fields),
+        cmocka_unit_test(test_cache_hit),
+        cmocka_unit_test(test_widest),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_ceiling),
         cmocka_unit_test(test_recover),

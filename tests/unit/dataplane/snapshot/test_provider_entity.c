@@ -86,6 +86,47 @@ static void settings_and_secrets_are_found_by_name(void **state)
     snapshot_unref(s);
 }
 
+static void keys_are_listed_once_each(void **state)
+{
+    (void)state;
+    put(4, 1, PROVIDER(.n = 1, .name = "one", .plain = "sk-1"));
+    put(4, 2, PROVIDER(.n = 2, .name = "none"));
+    put(4, 3,
+        PROVIDER(.n = 3, .name = "list",
+                 .plain = "{\"api_keys\":[\"k1\",\"k\\u0032\",\"k1\",\"\",7]}"));
+    put(4, 4,
+        PROVIDER(.n = 4, .name = "both",
+                 .plain = "{\"api_keys\":[\"k1\",\"k2\"],\"api_key\":\"k2\"}"));
+    put(4, 5, PROVIDER(.n = 5, .name = "no_list", .plain = "{\"api_keys\":\"k1\"}"));
+    put(4, 6,
+        PROVIDER(.n = 6, .name = "open",
+                 .settings = "{\"api_keys\":[\"k1\"],"
+                             "\"health_check\":{\"failures\":2}}"));
+    struct snapshot *s = finish();
+    const struct snap_provider *p = get(s, 1);
+    assert_int_equal(p->n_credentials, 1);
+    assert_true(str_eqz(p->credentials[0], "sk-1") && str_eqz(p->credential, "sk-1"));
+    p = get(s, 2);
+    assert_int_equal(p->n_credentials, 1);
+    assert_true(p->credentials[0].len == 0 && p->credentials[0].ptr);
+    p = get(s, 3);
+    assert_int_equal(p->n_credentials, 2);
+    assert_true(str_eqz(p->credentials[0], "k1") && str_eqz(p->credentials[1], "k2"));
+    assert_true(str_eqz(p->credential, "k1"));
+    assert_null(p->health_check_json.ptr);
+    p = get(s, 4);
+    assert_int_equal(p->n_credentials, 2);
+    assert_true(str_eqz(p->credentials[0], "k2") && str_eqz(p->credentials[1], "k1"));
+    p = get(s, 5);
+    assert_int_equal(p->n_credentials, 1);
+    assert_int_equal(p->credential.len, 0);
+    p = get(s, 6); /* a key among the settings is none */
+    assert_int_equal(p->n_credentials, 1);
+    assert_int_equal(p->credential.len, 0);
+    assert_true(str_eqz(p->health_check_json, "{\"failures\":2}"));
+    snapshot_unref(s);
+}
+
 static void rows_follow_settings(void **state)
 {
     (void)state;
@@ -205,6 +246,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
     const struct CMUnitTest tests[] = {
         TEST(settings_and_secrets_are_found_by_name),
+        TEST(keys_are_listed_once_each),
         TEST(rows_follow_settings),
         TEST(kinds_and_stars_find_something),
         TEST(catalogue_rows_and_organizations_are_found),

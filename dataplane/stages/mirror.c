@@ -1,0 +1,119 @@
+/* See mirror.h. */
+#include "dataplane/stages/mirror.h"
+
+#include "common/log.h"
+#include "dataplane/snapshot/swap.h"
+#include "dataplane/stages/routing.h"
+
+#define MIRRORS_MAX 8
+
+/* The head without the client's connection: the copy outlives it. */
+static bool copy_head(const struct request *from, struct request *to)
+{
+    struct request_head *h = arena_zalloc(to->arena, sizeof(*h));
+    const struct request_head *f = from->head;
+    struct header *list = arena_alloc(to->arena, (f->n_headers + 1) * sizeof(*list));
+    if (!h || !list) {
+        return false;
+    }
+    h->method = arena_str(to->arena, f->method);
+    h->target = arena_str(to->arena, f->target);
+    h->path = str_slice(h->target, 0, f->path.len);
+    h->query = f->query.ptr ? arena_str(to->arena, f->query) : STR_NONE;
+    h->headers = list;
+    for (size_t i = 0; i < f->n_headers; i++) {
+        list[i].name = arena_str(to->arena, f->headers[i].name);
+        list[i].value = arena_str(to->arena, f->headers[i].value);
+    }
+    h->n_headers = f->n_headers;
+    to->head = h;
+    return h->method.ptr && h->target.ptr && (!f->n_headers || list[f->n_headers - 1].value.ptr);
+}
+
+static struct str copy_text(struct request *to, struct str s)
+{
+    return s.ptr ? arena_str(to->arena, s) : STR_NONE;
+}
+
+static bool copy_request(const struct request *from, struct request *to, const struct candidate *c)
+{
+    to->body = to->client_body = arena_str(to->arena, from->body);
+    to->dialect = from->dialect;
+    to->key = from->key;
+    to->kind = from->kind;
+    to->face_api = from->face_api;
+    to->client_framing = from->client_framing;
+    to->path_model = copy_text(to, from->path_model);
+    to->provider_hint = copy_text(to, from->provider_hint);
+    to->client_credential = copy_text(to, from->client_credential);
+    to->key_parameter = copy_text(to, from->key_parameter);
+    to->model = copy_text(to, from->model);
+    to->stream = from->stream;
+    to->strict = from->strict;
+    to->mirror_of = from->id;
+    to->candidates = arena_zalloc(to->arena, sizeof(*to->candidates));
+    if (!to->body.ptr || !to->candidates || !copy_head(from, to)) {
+        return false;
+    }
+    to->candidates[0] = *c;
+    to->candidates[0].leaf = NULL;
+    to->candidates[0].settings = NULL; /* lives in the config; the body is changed already */
+    to->candidates[0].option = copy_text(to, c->option);
+    to->candidates[0].credential = copy_text(to, c->credential);
+    to->candidates[0].model = copy_text(to, c->model);
+    to->candidates[0].kind = "mirror";
+    to->candidates[0].probe = false;
+    to->n_candidates = 1;
+    return read_again(to);
+}
+
+/* The copy is on the same root, which holds the provider. */
+static void take_root(const struct request *from, struct request *to)
+{
+    if (to->hold) {
+        swap_release(to->env->reader, to->hold);
+    }
+    to->hold = from->hold ? swap_share(from->hold) : NULL;
+    to->snapshot = from->snapshot;
+}
+
+static void send_one(struct request *r, const struct walk_place *place)
+{
+    struct routing_target *t = routing_target_of(r->routing, place->leaf);
+    struct candidate c;
+    struct str body = r->body;
+    struct openai_chat chat = r->chat;
+    struct error error = r->error;
+    if (!t || !t->possible ||
+        snapshot_provider(r->snapshot, &t->candidate.provider->id) != t->candidate.provider) {
+        return; /* one that stands in the config alone ends with this request */
+    }
+    c = t->candidate;
+    c.settings = place->settings;
+    c.option = place->option;
+    struct request *m = request_new_detached(r->env);
+    take_root(r, m);
+    bool made = override_apply(r, &c) && copy_request(r, m, &c);
+    r->body = body;
+    r->chat = chat;
+    r->error = error;
+    if (!made) {
+        log_write(LOG_WARN, "mirror_failed", "the request could not be copied",
+                  LOG_Z("request", r->id_text));
+        request_set_state(m, REQUEST_RUNNING);
+        request_drop(m);
+        return;
+    }
+    request_run_from_translate(m);
+}
+
+void mirror_send(struct request *r)
+{
+    const struct walk_step *step = r->routing ? &r->routing->step : NULL;
+    if (!step || r->n_attempts != 1 || !uuid_is_nil(&r->mirror_of)) {
+        return;
+    }
+    for (size_t i = 0; i < step->n_mirrors && i < MIRRORS_MAX; i++) {
+        send_one(r, &step->mirror_places[i]);
+    }
+}
