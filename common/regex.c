@@ -152,7 +152,7 @@ bool regex_compile(struct str pattern, struct arena *a, const struct regex **ret
 
 struct meter {
     uint32_t cost; /* of a step */
-    uint64_t spent;
+    uint64_t spent, most;
     PCRE2_SIZE at;
 };
 
@@ -162,15 +162,25 @@ static int on_step(pcre2_callout_block *block, void *arg)
     PCRE2_SIZE at = block->current_position;
     m->spent += m->cost + (at > m->at ? at - m->at : m->at - at);
     m->at = at;
-    return m->spent > STEPS_TOTAL ? PCRE2_ERROR_CALLOUT : 0;
+    return m->spent > m->most ? PCRE2_ERROR_CALLOUT : 0;
 }
 
 bool regex_matches(const struct regex *x, struct str text)
 {
+    uint64_t left = STEPS_TOTAL;
+    return regex_matches_within(x, text, &left);
+}
+
+bool regex_matches_within(const struct regex *x, struct str text, uint64_t *left)
+{
     struct scratch scratch;
-    struct meter meter = {.cost = x->item_cost};
+    struct meter meter = {.cost = x->item_cost, .most = *left < STEPS_TOTAL ? *left : STEPS_TOTAL};
+    if (*left == 0) {
+        return false;
+    }
     scratch.used = 0;
     text.len = text.len > TEXT_MAX ? TEXT_MAX : text.len;
+    meter.spent = 1 + text.len / 64; /* a text is looked over for what must be in it */
     if (x->has_references) {
         meter.cost += (uint32_t)(text.len / 64);
     }
@@ -185,6 +195,7 @@ bool regex_matches(const struct regex *x, struct str text)
         found =
             pcre2_match(x->code, (PCRE2_SPTR)(text.len ? text.ptr : ""), text.len, 0, 0, data, how);
     }
+    *left -= meter.spent < *left ? meter.spent : *left;
     pcre2_match_data_free(data);
     pcre2_match_context_free(how);
     pcre2_general_context_free(memory);

@@ -16,5 +16,8 @@ bool regex_compile(struct str pattern, struct arena *a, const struct regex **ret
 /* True when it matches anywhere. A match that passes the bounds (100,000 steps from one place of
  * the text, a million steps and characters in all, text cut at 64 KiB) is no match. */
 bool regex_matches(const struct regex *x, struct str text);
+/* The same within a number of steps that several matches share: what this one took is taken from
+ * *left, and with none left nothing matches. */
+bool regex_matches_within(const struct regex *x, struct str text, uint64_t *left);
 
 #endif

@@ -64,6 +64,8 @@
       "the provider answered with an error")                                                       \
     X(UPSTREAM_TIMEOUT, "upstream_timeout", 504, "upstream_error",                                 \
       "provider did not answer in time")                                                           \
+    X(TIMEOUT, "timeout", 408, "upstream_error",                                                   \
+      "provider did not answer within the request's own time")                                     \
     X(NOT_READY, "not_ready", 503, "server_error", "no configuration loaded yet")                  \
     X(OVERLOADED, "overloaded", 503, "server_error", "server is overloaded")                       \
     X(SPOOL_FULL, "accounting_unavailable", 503, "server_error", "usage spool is full")            \

@@ -55,7 +55,7 @@ static bool entry_find(struct merge *m, struct json_value name, size_t *ret)
 
 static bool entry_put(struct merge *m, struct json_value name, struct json_value value)
 {
-    size_t i;
+    size_t i = 0;
     if (!entry_find(m, name, &i)) {
         return false;
     }

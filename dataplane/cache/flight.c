@@ -25,7 +25,7 @@ struct note {
     struct loop *loop;
     unsigned part;
     enum note_state state; /* under the part's lock */
-    bool stored;
+    enum cache_flight how;
 };
 
 struct part {
@@ -84,11 +84,11 @@ static void on_note(void *arg)
 {
     struct note *n = arg;
     struct cache_waiter *w = n->waiter;
-    bool stored = n->stored;
+    enum cache_flight how = n->how;
     mem_free(n);
     if (w) {
         w->flight = NULL;
-        w->fn(w->arg, stored);
+        w->fn(w->arg, how);
     }
 }
 
@@ -192,7 +192,7 @@ void flights_leave(struct flights *f, struct cache_waiter *w)
     rescue_stranded(f);
 }
 
-void flights_end(struct flights *f, const struct cache_key *k, bool stored)
+void flights_end(struct flights *f, const struct cache_key *k, enum cache_flight how)
 {
     struct part *p = &f->parts[part_of(k)];
     struct list *l;
@@ -203,7 +203,7 @@ void flights_end(struct flights *f, const struct cache_key *k, bool stored)
     *at = x->next;
     while ((l = list_pop_front(&x->notes))) {
         struct note *n = LIST_ENTRY(l, struct note, node);
-        n->stored = stored;
+        n->how = how;
         told++;
         if (!note_post(n)) {
             list_push_back(&p->stranded, l);
@@ -213,7 +213,7 @@ void flights_end(struct flights *f, const struct cache_key *k, bool stored)
     pthread_mutex_unlock(&p->lock);
     mem_free(x);
     (void)atomic_fetch_sub_explicit(&f->flying, 1, memory_order_relaxed);
-    if (stored) {
+    if (how == CACHE_KEPT) {
         (void)atomic_fetch_add_explicit(&f->coalesced, told, memory_order_relaxed);
     }
     rescue_stranded(f);

@@ -17,7 +17,7 @@ struct flights *flights_new(void);
 void flights_free(struct flights *f); /* accepts NULL */
 enum cache_role flights_join(struct flights *f, const struct cache_key *k, struct cache_waiter *w);
 void flights_leave(struct flights *f, struct cache_waiter *w);
-void flights_end(struct flights *f, const struct cache_key *k, bool stored);
+void flights_end(struct flights *f, const struct cache_key *k, enum cache_flight how);
 void flights_counts(struct flights *f, struct cache_counts *ret);
 
 #endif

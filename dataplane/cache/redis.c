@@ -6,6 +6,7 @@
  * connects again, from 100 ms to 10 s apart. */
 #include "dataplane/cache/redis.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <hiredis/async.h>
@@ -15,6 +16,7 @@
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/crypto.h"
+#include "common/log.h"
 #include "dataplane/cache/redis_lookup.h"
 #include "dataplane/net/loop.h"
 
@@ -86,10 +88,23 @@ static void try_later(struct redis *r)
     loop_timer_set(r->connect, ms - ms / 4 * jitter / 255); /* workers do not all come at once */
 }
 
-/* trouble is told already. hiredis is done with the connection, or is made to be. */
+/* Each worker has a connection, and all have the same trouble: it is told once until one is up
+ * again. */
+static void tell(const struct redis *r, bool up)
+{
+    static atomic_bool down;
+    if (atomic_exchange(&down, !up) == up) {
+        log_write(up ? LOG_INFO : LOG_WARN, up ? "shared_cache_up" : "shared_cache_down",
+                  up ? "the shared cache can be used again" : "the shared cache cannot be used",
+                  LOG_S("host", r->address->host), LOG_Z("error", r->trouble));
+    }
+}
+
+/* trouble is said already. hiredis is done with the connection, or is made to be. */
 static void go_down(struct redis *r)
 {
     r->state = REDIS_DOWN;
+    tell(r, false);
     try_later(r);
     if (r->lookup) {
         redis_lookup_cancel(r->lookup);
@@ -192,6 +207,7 @@ static void on_ready(struct redis *r)
     r->state = REDIS_UP;
     r->failures = 0;
     r->trouble[0] = '\0';
+    tell(r, true);
     loop_timer_cancel(r->connect);
     while (r->state == REDIS_UP && (n = list_pop_front(&r->waiting))) {
         struct redis_call *c = LIST_ENTRY(n, struct redis_call, node);

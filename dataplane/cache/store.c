@@ -123,7 +123,7 @@ void cache_leave(struct cache_store *s, struct cache_waiter *w)
     flights_leave(s->flights, w);
 }
 
-void cache_flight_end(struct cache_store *s, const struct cache_key *k, bool stored)
+void cache_flight_end(struct cache_store *s, const struct cache_key *k, enum cache_flight how)
 {
-    flights_end(s->flights, k, stored);
+    flights_end(s->flights, k, how);
 }

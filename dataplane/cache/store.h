@@ -60,13 +60,19 @@ void cache_counts(struct cache_store *s, struct cache_counts *ret);
 
 /* ---- equal calls in flight ---- */
 
+/* How a leader's call ended for those who wait. */
+enum cache_flight {
+    CACHE_NOT_KEPT = 0, /* it failed, or its answer cannot be kept: call for yourself */
+    CACHE_KEPT,         /* look it up again */
+    CACHE_LEFT /* its client went or stopped reading, which says nothing of the answer: join
+                  again, so that one of those who waited leads the others */
+};
+
 /* One who waits for another's answer: embedded in the waiter's own memory, which stays until `fn`
  * has run or cache_leave has returned. Zero it before its first use. */
 struct cache_waiter {
     struct loop *loop;
-    /* On the waiter's loop, once: the leader has stored its answer (look it up again), or has given
-     * up. */
-    void (*fn)(void *arg, bool stored);
+    void (*fn)(void *arg, enum cache_flight how); /* on the waiter's loop, once */
     void *arg;
     void *flight; /* private */
 };
@@ -83,13 +89,13 @@ enum cache_role cache_join(struct cache_store *s, const struct cache_key *k,
  * called, also when that had been posted already. On the waiter's loop, and before that loop is
  * freed; harmless for one that does not wait. */
 void cache_leave(struct cache_store *s, struct cache_waiter *w);
-/* The leader has ended; any thread. stored: its answer is in the store (cache_put comes before).
- * Wakes all who wait. One whose loop has no room for the call is told as soon as there is some and
- * anybody joins, leaves or ends; so that nothing rests on that, a waiter has a deadline of its own
- * and leaves when it is over.
+/* The leader has ended; any thread. CACHE_KEPT: its answer is in the store (cache_put comes
+ * before). Wakes all who wait. One whose loop has no room for the call is told as soon as there is
+ * some and anybody joins, leaves or ends; so that nothing rests on that, a waiter has a deadline of
+ * its own and leaves when it is over.
  *
- * Who is told "not stored" should call by itself and not join again: else a hundred equal calls
+ * Who is told CACHE_NOT_KEPT should call by itself and not join again: else a hundred equal calls
  * whose answers cannot be kept would run one after the other. */
-void cache_flight_end(struct cache_store *s, const struct cache_key *k, bool stored);
+void cache_flight_end(struct cache_store *s, const struct cache_key *k, enum cache_flight how);
 
 #endif

@@ -91,6 +91,7 @@ struct request_env {
     uint32_t turn;                /* where the choice among a provider's keys begins */
     struct price_memo prices[ENV_PRICE_MEMOS];
     bool ending;          /* requests are being ended: nothing leads on */
+    size_t mirror_bytes;  /* held by copies of requests under way (stages/mirror.c) */
     struct list live;     /* requests that have not ended */
     struct request *dead; /* freed after this loop turn */
 };

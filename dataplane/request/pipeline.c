@@ -69,6 +69,9 @@ static void bury(struct request *r)
 static void count_end(struct request *r)
 {
     struct request_counters *c = r->env->counters;
+    if (!uuid_is_nil(&r->mirror_of)) {
+        return; /* a copy: nobody asked for it */
+    }
     unsigned class = r->status >= 100 && r->status < 600 ? (unsigned)r->status / 100 : 0;
     counter_add(&c->ended, 1);
     counter_add(&c->by_class[class], 1);
@@ -94,6 +97,7 @@ static void settle(struct request *r, enum event_outcome outcome)
         request_end_attempt(r, outcome, r->error.code);
         stage_record(r);
     }
+    request_probe_back(r);
     cache_end(r);
     if (r->call) {
         struct upstream_call *call = r->call;
@@ -180,6 +184,7 @@ static enum event_outcome reject_outcome(const struct request *r)
     case ERR_UPSTREAM_REFUSED:
     case ERR_UPSTREAM_TLS:
     case ERR_UPSTREAM_TIMEOUT:
+    case ERR_TIMEOUT:
     case ERR_UPSTREAM_GARBAGE:
     case ERR_UPSTREAM_CLOSED:
         return dispatch_outcome(r->error.code); /* its answer could not be read, or no token came */

@@ -96,18 +96,53 @@ struct request *request_new_detached(struct request_env *env)
     return r;
 }
 
+static uint64_t header_bit(struct str name)
+{
+    unsigned first = (unsigned char)name.ptr[0] | 0x20u;
+    unsigned last = (unsigned char)name.ptr[name.len - 1] | 0x20u;
+    return 1ull << ((first * 7 + last * 3 + name.len) & 63);
+}
+
+static bool is_own_header(struct str name)
+{
+    return name.len > 6 && (str_eq_nocase(str_slice(name, 0, 3), STR_LIT("x-w")) ||
+                            str_eq_nocase(str_slice(name, 0, 3), STR_LIT("x-p")) ||
+                            str_eq_nocase(str_slice(name, 0, 3), STR_LIT("cf-")) ||
+                            str_eq_nocase(str_slice(name, 0, 6), STR_LIT("cache-")));
+}
+
+/* Most fields that are asked for are not there: one look at each name tells that of nearly all of
+ * them. */
+static void index_headers(struct request *r)
+{
+    r->header_mask = 0;
+    for (size_t i = 0; i < r->head->n_headers; i++) {
+        struct str name = r->head->headers[i].name;
+        if (name.len) {
+            char first = (char)(name.ptr[0] | 0x20);
+            r->header_mask |= header_bit(name);
+            r->own_headers =
+                r->own_headers || ((first == 'x' || first == 'c') && is_own_header(name));
+        }
+    }
+}
+
 struct request *request_new(struct request_env *env, struct exchange *x)
 {
     struct request *r = request_new_detached(env);
     r->exchange = x;
     r->head = exchange_head(x);
     r->body = r->client_body = exchange_body(x);
+    index_headers(r);
     return r;
 }
 
 struct str request_header(const struct request *r, const char *name)
 {
     struct str wanted = str_of(name);
+    if (r->header_mask && !(r->header_mask & header_bit(wanted))) {
+        return STR_NONE;
+    }
     for (size_t i = 0; i < r->head->n_headers; i++) {
         if (str_eq_nocase(r->head->headers[i].name, wanted)) {
             return r->head->headers[i].value;
@@ -150,7 +185,8 @@ struct attempt *request_attempt_new(struct request *r)
     return &r->attempts[r->n_attempts - 1];
 }
 
-/* What an answer says of its target: a client's own mistake, or its going, says nothing. */
+/* What an answer says of its target: a client's own mistake, or its going, says nothing; one that
+ * began well and broke off, or could not be read, is as good as none. */
 static void tell_state(const struct attempt *t)
 {
     bool refused = t->status >= 400 && t->status < 500 && t->status != 401 && t->status != 402 &&
@@ -158,8 +194,9 @@ static void tell_state(const struct attempt *t)
     struct target_outcome o = {
         .success = t->outcome == EVENT_OK && t->status < 400,
         .counts = !t->ours && !refused && t->outcome != EVENT_CLIENT_GONE &&
-                  t->outcome != EVENT_FAILED && t->outcome != EVENT_REFUSED,
-        .status = t->status,
+                  t->outcome != EVENT_FAILED && t->outcome != EVENT_REFUSED &&
+                  !(t->callers_time && t->outcome == EVENT_TIMEOUT),
+        .status = t->outcome == EVENT_OK || t->status >= 400 ? t->status : 0,
         .cooldown_ms = t->cooldown_ms,
         .now_ms = clock_mono_ns() / 1000000,
     };
@@ -180,5 +217,14 @@ void request_end_attempt(struct request *r, enum event_outcome outcome, enum err
     t->ended_ns = clock_mono_ns();
     if (t->state) {
         tell_state(t);
+    }
+}
+
+void request_probe_back(struct request *r)
+{
+    struct candidate *c = r->candidate < r->n_candidates ? &r->candidates[r->candidate] : NULL;
+    if (c && c->probe && c->state) {
+        target_probe_dropped(c->state);
+        c->probe = false;
     }
 }

@@ -85,6 +85,7 @@ struct attempt {
     struct target_state *state;
     const struct route_breaker *breaker;
     bool probe, ours;     /* ours: it failed before anything was sent */
+    bool callers_time;    /* how long it may take was for the caller to say: late is not failed */
     uint64_t cooldown_ms; /* the provider said so */
 };
 
@@ -116,7 +117,9 @@ struct candidate {
     unsigned credential_number;
     struct target_state *state;
     const char *kind; /* of the attempt that it will be */
-    bool probe;
+    bool probe;       /* its target's, owed until an attempt takes it over */
+    bool callers;     /* the settings are the caller's own word, and others share the provider: they
+                         open     no breaker */
 };
 
 /* A whole answer of our own, in the arena. */
@@ -136,7 +139,9 @@ struct request {
     struct request_env *env;
     struct exchange *exchange; /* NULL once the answer was handed over to its end */
     const struct request_head *head;
-    struct str body;        /* as the attempt at hand has it: what a config changes is changed */
+    uint64_t header_mask; /* a bit for each of the head's field names; 0: not made */
+    bool own_headers; /* one of them is Weir's, Portkey's or Cloudflare's, or speaks of caching */
+    struct str body;  /* as the attempt at hand has it: what a config changes is changed */
     struct str client_body; /* as it came */
     struct arena *arena;
     struct swap_hold *hold;
@@ -267,6 +272,9 @@ struct attempt *request_attempt(struct request *r);
 struct attempt *request_attempt_new(struct request *r);
 /* Ends the running attempt, if it has not ended, and tells the target's state. */
 void request_end_attempt(struct request *r, enum event_outcome outcome, enum error_code error);
+/* The candidate at hand is not called after all: where it was to probe its target, another request
+ * may. */
+void request_probe_back(struct request *r);
 
 /* exchange_handler's on_request and on_bad_request; arg is the struct request_env. */
 void request_on_exchange(void *arg, struct exchange *x);

@@ -8,7 +8,7 @@
 bool facts_init(struct facts *f, const struct route_tree *t, struct arena *a, fact_fn ask,
                 void *arg)
 {
-    *f = (struct facts){.tree = t, .ask = ask, .arg = arg};
+    *f = (struct facts){.tree = t, .ask = ask, .arg = arg, .regex_left = FACTS_REGEX_STEPS};
     if (t->n_fields == 0) {
         return true;
     }
@@ -161,13 +161,14 @@ static bool text_has(struct str text, struct str part)
 
 /* ---- one query ---- */
 
-static bool item_holds(const struct route_field *field, const struct route_query *q,
-                       const struct fact *a, bool of_list)
+static bool item_holds(struct facts *f, const struct route_query *q, const struct fact *a,
+                       bool of_list)
 {
+    const struct route_field *field = &f->tree->fields[q->field];
     const struct route_literal *b = q->values;
 
     if (q->op == ROUTE_OP_REGEX) {
-        return q->regex && regex_matches(q->regex, a->text);
+        return q->regex && regex_matches_within(q->regex, a->text, &f->regex_left);
     }
     if (q->op == ROUTE_OP_EQ || q->op == ROUTE_OP_IN) {
         return is_among(a, q);
@@ -195,13 +196,13 @@ static bool item_holds(const struct route_field *field, const struct route_query
     }
 }
 
-__attribute__((noinline)) static bool list_holds(const struct route_field *field,
-                                                 const struct route_query *q, const struct fact *f)
+__attribute__((noinline)) static bool list_holds(struct facts *f, const struct route_query *q,
+                                                 const struct fact *list)
 {
-    for (size_t i = 0; i < f->n_items; i++) {
+    for (size_t i = 0; i < list->n_items; i++) {
         struct fact item;
-        fact_text(&item, f->items[i]);
-        if (item_holds(field, q, &item, true)) {
+        fact_text(&item, list->items[i]);
+        if (item_holds(f, q, &item, true)) {
             return true;
         }
     }
@@ -219,8 +220,7 @@ static bool field_holds(struct facts *f, const struct route_query *q)
     if (fact->type == FACT_ABSENT) {
         return false;
     }
-    const struct route_field *field = &f->tree->fields[q->field];
-    return fact->type == FACT_LIST ? list_holds(field, q, fact) : item_holds(field, q, fact, false);
+    return fact->type == FACT_LIST ? list_holds(f, q, fact) : item_holds(f, q, fact, false);
 }
 
 bool condition_holds(struct facts *f, const struct route_query *q)
@@ -380,6 +380,19 @@ static bool step_index(struct json_value at, int64_t index, struct json_value *r
     return false;
 }
 
+void fact_steps(struct fact *ret, struct arena *a, struct json_value at,
+                const struct route_path_step *steps, size_t n)
+{
+    *ret = (struct fact){.type = FACT_ABSENT};
+    for (size_t i = 0; i < n; i++) {
+        if (!(steps[i].name.ptr ? step_member(at, steps[i].name, &at)
+                                : step_index(at, steps[i].index, &at))) {
+            return;
+        }
+    }
+    fact_json(ret, a, at);
+}
+
 void fact_body(struct fact *ret, struct arena *a, struct str body, const struct route_field *f)
 {
     struct str text = str_trim(body);
@@ -389,12 +402,5 @@ void fact_body(struct fact *ret, struct arena *a, struct str body, const struct 
     if (text.len < 2 || text.ptr[0] != '{') {
         return;
     }
-    for (size_t i = 0; i < f->n_steps; i++) {
-        const struct route_path_step *step = &f->steps[i];
-        if (!(step->name.ptr ? step_member(at, step->name, &at)
-                             : step_index(at, step->index, &at))) {
-            return;
-        }
-    }
-    fact_json(ret, a, at);
+    fact_steps(ret, a, at, f->steps, f->n_steps);
 }

@@ -9,7 +9,9 @@
  *   "09:30").
  * - Equality ($eq, $ne, $in, $nin): equal texts; or equal numbers, where at least one side is a
  * JSON number and the other is one from its first to its last character ("2026-01-02" is not 2026).
- * - A list holds where one of its items does. An object is there ($exists) but equals nothing. */
+ * - A list holds where one of its items does. An object is there ($exists) but equals nothing.
+ * - The regular expressions of one tree share FACTS_REGEX_STEPS for a request; what comes after
+ * that matches nothing, so that neither a config nor a body holds up a worker. */
 #ifndef DATAPLANE_ROUTING_CONDITION_H
 #define DATAPLANE_ROUTING_CONDITION_H
 
@@ -30,12 +32,15 @@ struct fact {
 /* Asked once per field and request. */
 typedef void (*fact_fn)(void *arg, const struct route_field *f, struct fact *ret);
 
+#define FACTS_REGEX_STEPS 4000000u
+
 struct facts {
     const struct route_tree *tree;
     fact_fn ask;
     void *arg;
     struct fact *known; /* by field index; in the arena */
     uint8_t *asked;
+    uint64_t regex_left; /* steps of all regular expressions of the request together */
 };
 /* False: out of room. */
 bool facts_init(struct facts *f, const struct route_tree *t, struct arena *a, fact_fn ask,
@@ -50,7 +55,9 @@ void fact_bool(struct fact *ret, bool v);
 /* Any JSON value: strings decoded into the arena, lists as FACT_LIST of their primitive items,
  * objects as an empty list; null (and what there is no room for) is absent. */
 void fact_json(struct fact *ret, struct arena *a, struct json_value v);
-/* steps of ROUTE_FIELD_BODY over a validated body. */
+/* steps of ROUTE_FIELD_BODY over a value; over a validated body. */
+void fact_steps(struct fact *ret, struct arena *a, struct json_value at,
+                const struct route_path_step *steps, size_t n);
 void fact_body(struct fact *ret, struct arena *a, struct str body, const struct route_field *f);
 
 #endif

@@ -175,11 +175,22 @@ static void key_drop(struct target_table *t, size_t at, uint64_t key)
 
 /* ---- taking a slot ---- */
 
-/* Gives up the slot longest unused; with requests in flight it counts as used just now. */
+/* Nothing was learned of it that the next request would not find out: it never answered well, and
+ * its breaker is as it began. */
+static bool is_blank(const struct target_state *s)
+{
+    return atomic_load_explicit(&((struct target_state *)s)->n_samples, memory_order_relaxed) ==
+               0 &&
+           slot_get(&s->gate) == 0;
+}
+
+/* Gives up the slot longest unused; with requests in flight it counts as used just now. Blank ones
+ * go first: whoever names models that are not there pushes out no target that is. */
 static void table_evict(struct target_table *t)
 {
     size_t best = NOWHERE, any = NOWHERE;
     uint64_t best_used = UINT64_MAX, any_used = UINT64_MAX;
+    bool best_blank = false;
     for (size_t at = 0; at < t->positions; at++) {
         if (key_at(t, at) < KEY_FIRST) {
             continue;
@@ -189,10 +200,13 @@ static void table_evict(struct target_table *t)
             any = at;
             any_used = used;
         }
-        if ((best == NOWHERE || used < best_used) &&
-            atomic_load_explicit(&t->slots[at].in_flight, memory_order_relaxed) == 0) {
+        bool blank = is_blank(&t->slots[at]);
+        bool better =
+            best == NOWHERE || (blank && !best_blank) || (blank == best_blank && used < best_used);
+        if (better && atomic_load_explicit(&t->slots[at].in_flight, memory_order_relaxed) == 0) {
             best = at;
             best_used = used;
+            best_blank = blank;
         }
     }
     best = best != NOWHERE ? best : any;

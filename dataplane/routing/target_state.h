@@ -6,8 +6,8 @@
  *
  * A slot is found by a 64-bit hash of whom it is about; the table never forgets a slot that was
  * used in the last hour; when it is full the slot longest unused is taken over (and all that was
- * known of that target with it), one with requests in flight only where every slot has some. A
- * pointer to a slot stays valid as long as the table.
+ * known of that target with it), of those first that never answered well, one with requests in
+ * flight only where every slot has some. A pointer to a slot stays valid as long as the table.
  *
  * Workers may tell the time of their loops, which differ by some milliseconds: a time that goes
  * back a little is taken as it is, and never undoes what a later one has done. */

@@ -45,6 +45,7 @@ static unsigned kinds_of(const struct attempt_failure *f)
     unsigned kinds = ROUTE_FAIL_ANY | kinds_of_class(f->class);
     switch (f->code) {
     case ERR_UPSTREAM_TIMEOUT:
+    case ERR_TIMEOUT:
         return kinds | ROUTE_FAIL_TIMEOUT;
     case ERR_UPSTREAM_REFUSED:
     case ERR_UPSTREAM_TLS:
@@ -117,6 +118,7 @@ static void end_attempt(struct request *r, const struct attempt_failure *f)
     }
     relay_settle(r);
     request_end_attempt(r, f->outcome, f->code);
+    request_probe_back(r);
 }
 
 static uint64_t elapsed_ms(const struct request *r)
@@ -219,6 +221,9 @@ static bool walk_on(struct request *r, const struct attempt_failure *f, enum ver
     };
     struct error error = r->error;
     struct reply reply = r->reply;
+    struct openai_chat chat = r->chat;
+    struct str body = r->body;
+    size_t candidate = r->candidate;
     while (r->n_attempts < REQUEST_MAX_ATTEMPTS && r->n_candidates < REQUEST_MAX_ATTEMPTS) {
         struct walk_env *env = walk_environment(g->walk);
         env->now_ms = clock_mono_ns() / 1000000;
@@ -233,9 +238,13 @@ static bool walk_on(struct request *r, const struct attempt_failure *f, enum ver
             return true;
         }
         w.last_error_is_ours = true;
+        w.hedge_started = false;
     }
     r->error = error; /* the failure stays the answer */
     r->reply = reply;
+    r->chat = chat;
+    r->body = body;
+    r->candidate = candidate;
     return false;
 }
 

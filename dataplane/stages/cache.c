@@ -2,41 +2,29 @@
  * policy. After guard, so no hit skips a check; before reserve, so a hit costs nothing. Equal calls
  * in flight share one: the first leads, the others wait and find its answer kept (or, when it could
  * not be, call for themselves). */
-#include "dataplane/stages/cache.h"
-
 #include "common/base/clock.h"
-#include "common/crypto.h"
 #include "dataplane/cache/redis.h"
 #include "dataplane/net/loop.h"
-#include "dataplane/stages/routing.h"
+#include "dataplane/routing/target_state.h"
+#include "dataplane/stages/cache_parts.h"
 #include "dataplane/stages/stages.h"
+#include "dataplane/stream/sink.h"
 
 #define DEFAULT_TTL_S (7u * 86400u)
 #define HIT_MAX (16u << 20)
 #define FOLLOW_MAX_MS 600000u
+#define LOOK_MS 2000u /* how long a leader's client may take no byte while others wait */
 
-static bool is_cacheable(const struct request *r)
-{
-    return (r->kind == REQUEST_CHAT || r->kind == REQUEST_EMBED || r->kind == REQUEST_RERANK) &&
-           uuid_is_nil(&r->mirror_of);
-}
-
-static const struct route_cache *policy_of(const struct request *r)
-{
-    const struct route_settings *s = r->candidates[0].settings;
-    return s && s->cache.set ? &s->cache : NULL;
-}
-
+/* To want a fresh answer is not to want it kept. */
 static bool wanted(const struct request *r, const struct cache_wish *w)
 {
-    const struct route_cache *p = policy_of(r);
-    return (p && p->mode == ROUTE_CACHE_SIMPLE) || w->on || w->refresh || w->only || w->has_ttl ||
-           w->key.ptr;
+    const struct route_cache *p = cache_policy(r);
+    return (p && p->mode == ROUTE_CACHE_SIMPLE) || w->on || w->only;
 }
 
 static uint64_t ttl_of(const struct request *r, const struct cache_wish *w)
 {
-    const struct route_cache *p = policy_of(r);
+    const struct route_cache *p = cache_policy(r);
     if (w->has_ttl) {
         return w->ttl_s;
     }
@@ -44,76 +32,6 @@ static uint64_t ttl_of(const struct request *r, const struct cache_wish *w)
         return p->max_age_s;
     }
     return w->else_ttl_s ? w->else_ttl_s : DEFAULT_TTL_S;
-}
-
-/* Where no config says whom is called, the alias's own targets stand for the policy: whoever
- * changes them gets new answers. */
-static struct str plain_policy(struct request *r)
-{
-    struct buffer b;
-    char hex[65];
-    uint8_t digest[32];
-    buffer_init(&b, 1u << 20);
-    const struct route_node *root = r->routing ? r->routing->config.tree->root : NULL;
-    for (size_t i = 0; root && i < root->n_children; i++) {
-        const struct route_node *n = root->children[i];
-        (void)buffer_append_str(&b, (struct str){(const char *)n->provider_id, 16});
-        (void)buffer_append_str(&b, n->model);
-        (void)buffer_append_str(&b, STR_LIT("\n"));
-    }
-    if (!root) {
-        const struct candidate *c = &r->candidates[0];
-        (void)buffer_append_str(&b, (struct str){(const char *)c->provider->id.b, 16});
-        (void)buffer_append_str(&b, c->model);
-    }
-    crypto_sha256(b.ptr, b.len, digest);
-    buffer_release(&b);
-    crypto_hex(digest, sizeof(digest), hex);
-    return arena_str(r->arena, str_of(hex));
-}
-
-/* The config's version, and what it saw of this request besides the body: where that led, another's
- * may not lead. */
-static struct str config_policy(struct request *r)
-{
-    const struct routing *g = r->routing;
-    char hex[65];
-    uint8_t digest[32];
-    if (g->seen.len == 0) {
-        return g->config.policy;
-    }
-    crypto_sha256(g->seen.ptr, g->seen.len, digest);
-    crypto_hex(digest, sizeof(digest), hex);
-    return arena_printf(r->arena, "%.*s:%s", STR_ARG(g->config.policy), hex);
-}
-
-/* Header fields that change what comes back. */
-static struct str operation_of(struct request *r)
-{
-    struct str beta = request_header(r, "anthropic-beta");
-    return arena_printf(r->arena, "%s|%d|%.*s|%.*s", request_endpoint_name(r), (int)r->stream,
-                        STR_ARG(beta), STR_ARG(r->provider_hint));
-}
-
-static bool make_key(struct request *r, struct cache_use *u)
-{
-    const struct route_cache *p = policy_of(r);
-    bool plain = !r->routing || r->routing->config.source == CONFIG_PLAIN;
-    struct cache_key_parts parts = {
-        .organization = r->key->organization_id,
-        .workspace = r->key->workspace_id,
-        .scope = STR_LIT(""),
-        .dialect = arena_printf(r->arena, "%s|%d", r->dialect->name, (int)r->client_framing),
-        .operation = operation_of(r),
-        .model = r->model,
-        .policy = plain ? plain_policy(r) : config_policy(r),
-        .name_space = u->wish.name_space.ptr   ? u->wish.name_space
-                      : p && p->name_space.ptr ? p->name_space
-                                               : STR_LIT(""),
-        .own_key = u->wish.key,
-        .body = r->client_body,
-    };
-    return cache_key_make(&parts, r->arena, &u->key);
 }
 
 /* ---- header fields ---- */
@@ -143,18 +61,18 @@ size_t cache_headers(const struct request *r, struct header *list)
         list[n++] =
             (struct header){STR_LIT("cf-aig-cache-status"), hit ? STR_LIT("HIT") : STR_LIT("MISS")};
     }
+    if (u->key_text.ptr) {
+        list[n++] = (struct header){STR_LIT("x-weir-cache-key"), u->key_text};
+    }
     return n;
 }
 
 static size_t hit_headers(struct request *r, struct header *list)
 {
     const struct cache_use *u = r->cache;
-    char hex[65];
     size_t n = cache_headers(r, list);
-    cache_key_text(&u->key, hex);
     list[n++] = (struct header){STR_LIT("age"),
                                 arena_printf(r->arena, "%llu", (unsigned long long)u->age_s)};
-    list[n++] = (struct header){STR_LIT("x-weir-cache-key"), arena_str(r->arena, str_of(hex))};
     list[n++] = (struct header){STR_LIT("x-weir-saved-usd"),
                                 arena_printf(r->arena, "%llu.%09llu",
                                              (unsigned long long)(u->saved_nanousd / 1000000000),
@@ -166,6 +84,16 @@ static size_t hit_headers(struct request *r, struct header *list)
 }
 
 /* ---- a hit ---- */
+
+/* It calls nobody (now): another request may probe the target that was chosen. */
+static void give_probe_back(struct request *r)
+{
+    struct candidate *c = &r->candidates[r->candidate];
+    if (c->probe && c->state) {
+        target_probe_dropped(c->state);
+    }
+    c->probe = false;
+}
 
 static void release_buffer(void *arg)
 {
@@ -206,6 +134,7 @@ static bool answer_hit(struct request *r, const struct cache_entry *e, const cha
     u->status = status;
     u->saved_nanousd = head.cost_nanousd;
     u->saved_us = head.duration_us;
+    give_probe_back(r);
     r->stream = head.stream;
     r->reply = (struct reply){.status = head.status,
                               .body = e->body,
@@ -237,13 +166,34 @@ static void fill_begin(struct request *r)
 
 static void call_alone(struct request *r)
 {
-    r->cache->has_followed = true; /* waiting in turn would be slower than that */
     fill_begin(r);
     request_resume(r, VERDICT_NEXT);
 }
 
+static void lead_no_more(struct request *r, enum cache_flight how)
+{
+    struct cache_use *u = r->cache;
+    if (u->leads) {
+        u->leads = false;
+        cache_flight_end(r->env->policy->cache, &u->key, how);
+    }
+}
+
+/* A client that takes no bytes holds its own answer up, and nobody else's. */
+static void look_at_client(struct request *r)
+{
+    struct cache_use *u = r->cache;
+    bool stalled = r->relay && r->relay->full && u->body.len == u->sent;
+    u->sent = u->body.len;
+    if (stalled) {
+        lead_no_more(r, CACHE_LEFT);
+    } else {
+        loop_timer_set(u->timer, LOOK_MS);
+    }
+}
+
 /* Whom the leader's end did not reach goes on by itself. */
-static void on_waited_long(void *arg)
+static void on_timer(void *arg)
 {
     struct request *r = arg;
     struct cache_use *u = r->cache;
@@ -251,42 +201,49 @@ static void on_waited_long(void *arg)
         u->waiting = false;
         cache_leave(r->env->policy->cache, &u->waiter);
         call_alone(r);
+    } else if (u->leads) {
+        look_at_client(r);
     }
 }
 
-static void release_deadline(void *arg)
+static void release_timer(void *arg)
 {
     struct cache_use *u = arg;
-    loop_timer_free(u->deadline);
-    u->deadline = NULL;
+    loop_timer_free(u->timer);
+    u->timer = NULL;
 }
 
-static void on_leader_done(void *arg, bool stored)
+static bool have_timer(struct request *r)
+{
+    struct cache_use *u = r->cache;
+    if (!u->timer) {
+        u->timer = loop_timer_new(r->env->loop, on_timer, r);
+        if (!arena_on_release(r->arena, release_timer, u)) {
+            release_timer(u);
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum verdict lead_or_follow(struct request *r);
+
+static void on_leader_done(void *arg, enum cache_flight how)
 {
     struct request *r = arg;
     struct cache_use *u = r->cache;
     u->waiting = false;
-    loop_timer_cancel(u->deadline);
+    loop_timer_cancel(u->timer);
     if (r->state != REQUEST_PARKED) {
         return;
     }
-    if (stored && look_in_memory(r, "coalesced")) {
+    if (how == CACHE_LEFT) {
+        request_resume(r, lead_or_follow(r));
+    } else if (how == CACHE_KEPT && look_in_memory(r, "coalesced")) {
         request_resume(r, VERDICT_ANSWERED);
-        return;
+    } else {
+        call_alone(r);
     }
-    call_alone(r);
-}
-
-static bool set_deadline(struct request *r)
-{
-    struct cache_use *u = r->cache;
-    u->deadline = loop_timer_new(r->env->loop, on_waited_long, r);
-    if (!arena_on_release(r->arena, release_deadline, u)) {
-        release_deadline(u);
-        return false;
-    }
-    loop_timer_set(u->deadline, FOLLOW_MAX_MS);
-    return true;
 }
 
 static enum verdict lead_or_follow(struct request *r)
@@ -294,32 +251,44 @@ static enum verdict lead_or_follow(struct request *r)
     struct cache_use *u = r->cache;
     struct cache_store *s = r->env->policy->cache;
     u->waiter = (struct cache_waiter){.loop = r->env->loop, .fn = on_leader_done, .arg = r};
-    if (s && !u->wish.refresh && !u->wish.no_keep && set_deadline(r)) {
+    if (s && !u->wish.refresh && !u->wish.no_keep && have_timer(r)) {
         if (cache_join(s, &u->key, &u->waiter) == CACHE_FOLLOWS) {
             u->waiting = true;
+            give_probe_back(r);
+            loop_timer_set(u->timer, FOLLOW_MAX_MS);
             return VERDICT_WAIT;
         }
         u->leads = true;
-        loop_timer_cancel(u->deadline);
         if (look_in_memory(r, "hit")) { /* another leader ended between the two looks */
+            u->found = true;
             return VERDICT_ANSWERED;
         }
+        loop_timer_set(u->timer, LOOK_MS);
     }
     fill_begin(r);
     return VERDICT_NEXT;
+}
+
+static enum verdict refuse_miss(struct request *r)
+{
+    struct cache_use *u = r->cache;
+    struct header *list = arena_alloc(r->arena, CACHE_HEADERS * sizeof(*list));
+    u->status = "only";
+    give_probe_back(r);
+    if (list) {
+        r->reply.headers = list;
+        r->reply.n_headers = cache_headers(r, list);
+    }
+    (void)error_set(&r->error, ERR_CACHE_MISS,
+                    "the request asks for a cached answer only, and there is none");
+    return VERDICT_REJECT;
 }
 
 static enum verdict miss(struct request *r)
 {
     struct cache_use *u = r->cache;
     u->status = u->wish.refresh ? "refresh" : "miss";
-    if (u->wish.only) {
-        u->status = "only";
-        (void)error_set(&r->error, ERR_CACHE_MISS,
-                        "the request asks for a cached answer only, and there is none");
-        return VERDICT_REJECT;
-    }
-    return lead_or_follow(r);
+    return u->wish.only ? refuse_miss(r) : lead_or_follow(r);
 }
 
 static void on_redis(void *arg, bool found, struct str value)
@@ -365,7 +334,8 @@ static enum verdict look(struct request *r)
 enum verdict stage_cache(struct request *r)
 {
     struct cache_wish wish;
-    if (!is_cacheable(r)) {
+    bool asks = r->own_headers || !r->header_mask;
+    if (!cache_allows(r) || (!asks && !cache_policy(r))) {
         return VERDICT_NEXT;
     }
     if (!cache_wish_read(r->head->headers, r->head->n_headers, &wish, &r->error)) {
@@ -386,16 +356,12 @@ enum verdict stage_cache(struct request *r)
     bool none = !r->env->policy->cache && !r->env->redis;
     if (wish.off || none || !wanted(r, &wish)) {
         u->status = "off";
-        return wish.only && none ? miss(r) : VERDICT_NEXT;
-    }
-    if (r->routing && r->routing->seen.failed) {
-        u->status = "off"; /* it saw more of the request than a key could hold */
-        return VERDICT_NEXT;
+        return wish.only && none ? refuse_miss(r) : VERDICT_NEXT;
     }
     u->ttl_s = ttl_of(r, &wish);
-    if (!make_key(r, u)) {
-        (void)error_set(&r->error, ERR_INTERNAL, "out of room for the request");
-        return VERDICT_REJECT;
+    if (!cache_identify(r, u)) {
+        u->status = "off"; /* more of it matters than a key has room for */
+        return wish.only ? refuse_miss(r) : VERDICT_NEXT;
     }
     return look(r);
 }
@@ -406,18 +372,17 @@ void cache_explain(struct request *r, struct json_writer *w)
     struct cache_entry e;
     struct error err = ERROR_INIT;
     struct buffer *b = room(r);
-    char hex[65];
+    bool none = !r->env->policy->cache && !r->env->redis;
     json_object_begin(w);
-    if (!b || !is_cacheable(r) ||
+    if (!b || none || !cache_allows(r) ||
         !cache_wish_read(r->head->headers, r->head->n_headers, &u.wish, &err) || u.wish.off ||
-        !wanted(r, &u.wish) || !make_key(r, &u)) {
+        !wanted(r, &u.wish) || !cache_identify(r, &u)) {
         json_field_z(w, "mode", "off");
         json_object_end(w);
         return;
     }
-    cache_key_text(&u.key, hex);
     json_field_z(w, "mode", u.wish.refresh ? "refresh" : u.wish.only ? "only" : "simple");
-    json_field_z(w, "key", hex);
+    json_field_str(w, "key", u.key_text);
     json_field_u64(w, "ttl_s", ttl_of(r, &u.wish));
     struct cache_store *s = r->env->policy->cache;
     json_field_bool(w, "would_hit",
@@ -427,102 +392,9 @@ void cache_explain(struct request *r, struct json_writer *w)
 
 /* ---- the end ---- */
 
-/* What is one call's own, and would be wrong of another. */
-static bool is_kept(struct str name)
-{
-    static const char *const dropped[] = {"x-weir-request-id",
-                                          "x-weir-cache",
-                                          "date",
-                                          "age",
-                                          "x-weir-prompt-version",
-                                          "x-request-id",
-                                          "request-id",
-                                          "x-portkey-cache-status",
-                                          "cf-aig-cache-status",
-                                          "content-length",
-                                          "retry-after",
-                                          "openai-processing-ms",
-                                          "set-cookie",
-                                          "x-amzn-requestid",
-                                          "apim-request-id"};
-    static const struct str prefixes[] = {STR_LIT("x-ratelimit-"), STR_LIT("anthropic-ratelimit-")};
-    for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
-        if (str_eq_nocase(name, str_of(dropped[i]))) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (str_eq_nocase(str_slice(name, 0, prefixes[i].len), prefixes[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void describe(const struct request *r, struct cached_head *ret, struct header *list)
-{
-    const struct cache_use *u = r->cache;
-    *ret = (struct cached_head){.status = u->http_status,
-                                .headers = list,
-                                .stream = u->stream,
-                                .duration_us = (clock_mono_ns() - r->started_ns) / 1000,
-                                .provider = STR_LIT(""),
-                                .model = STR_LIT("")};
-    for (size_t i = 0; i < u->n_headers; i++) {
-        if (is_kept(u->headers[i].name)) {
-            list[ret->n_headers++] = u->headers[i];
-        }
-    }
-    for (unsigned i = 0; i < r->n_attempts; i++) {
-        const struct attempt *t = &r->attempts[i];
-        ret->cost_nanousd += t->cost_nanousd;
-        ret->provider = t->provider->name;
-        ret->model = t->model.ptr ? t->model : STR_LIT("");
-        for (size_t q = 0; q < t->n_quantities; q++) {
-            ret->tokens_in +=
-                t->quantities[q].unit == UNIT_TOKEN_IN ? t->quantities[q].quantity : 0;
-            ret->tokens_out +=
-                t->quantities[q].unit == UNIT_TOKEN_OUT ? t->quantities[q].quantity : 0;
-        }
-    }
-}
-
-static bool keep(struct request *r)
-{
-    struct cache_use *u = r->cache;
-    struct cached_head head;
-    struct buffer bytes, value;
-    char name[CACHED_NAME_BYTES];
-    uint64_t now = clock_wall_ms();
-    struct header *list = arena_alloc(r->arena, (u->n_headers + 1) * sizeof(*list));
-    bool stored = false;
-    if (!list) {
-        return false;
-    }
-    describe(r, &head, list);
-    buffer_init(&bytes, 1u << 20);
-    if (cached_head_write(&head, &bytes)) {
-        struct cache_entry e = {.head = buffer_str(&bytes),
-                                .body = buffer_str(&u->body),
-                                .stored_ms = now,
-                                .expires_ms = now + u->ttl_s * 1000};
-        struct cache_store *s = r->env->policy->cache;
-        stored = s && cache_put(s, &u->key, &e, now);
-        buffer_init(&value, 2u * CACHE_ENTRY_MAX);
-        if (r->env->redis && cached_value_write(&e, &value)) {
-            redis_set(r->env->redis, cached_name(&u->key, name), buffer_str(&value),
-                      u->ttl_s * 1000);
-        }
-        buffer_release(&value);
-    }
-    buffer_release(&bytes);
-    return stored;
-}
-
 void cache_end(struct request *r)
 {
     struct cache_use *u = r->cache;
-    bool stored = false;
     if (!u) {
         return;
     }
@@ -535,12 +407,7 @@ void cache_end(struct request *r)
         u->redis = NULL;
         redis_cancel(call);
     }
-    if (u->filling && !u->failed && r->outcome == EVENT_OK && u->http_status == 200) {
-        stored = keep(r);
-    }
+    enum cache_flight how = u->found ? CACHE_KEPT : cache_keep(r);
     u->filling = false;
-    if (u->leads) {
-        u->leads = false;
-        cache_flight_end(r->env->policy->cache, &u->key, stored);
-    }
+    lead_no_more(r, how == CACHE_NOT_KEPT && r->client_gone ? CACHE_LEFT : how);
 }

@@ -25,10 +25,11 @@ struct call_of {
 
 enum event_outcome dispatch_outcome(enum error_code code)
 {
-    return code == ERR_UPSTREAM_TIMEOUT ? EVENT_TIMEOUT : EVENT_PROVIDER_ERROR;
+    return code == ERR_UPSTREAM_TIMEOUT || code == ERR_TIMEOUT ? EVENT_TIMEOUT
+                                                               : EVENT_PROVIDER_ERROR;
 }
 
-static bool attempt_begin(struct request *r, const struct candidate *c)
+static bool attempt_begin(struct request *r, struct candidate *c)
 {
     struct attempt *t = request_attempt_new(r);
     if (!t) {
@@ -41,8 +42,10 @@ static bool attempt_begin(struct request *r, const struct candidate *c)
     t->option = c->option;
     t->credential = c->credential_number;
     t->state = c->state;
-    t->breaker = c->settings ? &c->settings->breaker : NULL;
+    t->breaker = c->settings && !c->callers ? &c->settings->breaker : NULL;
+    t->callers_time = c->settings && c->callers && c->settings->request_timeout_ms;
     t->probe = c->probe;
+    c->probe = false;
     if (t->state) {
         target_started(t->state, t->started_ns / 1000000);
         target_spend(t->state, routing_prompt_tokens(r));
@@ -58,6 +61,7 @@ static void attempt_undo(struct request *r)
     if (t->state) {
         target_finished(t->state, t->breaker, &o, t->probe);
     }
+    *t = (struct attempt){.provider = NULL};
     r->attempt = --r->n_attempts;
 }
 
@@ -100,12 +104,14 @@ static void on_head(void *arg, const struct upstream_answer *a)
 {
     struct call_of *c = arg;
     struct request *r = c->request;
-    if (r->hedge && !hedge_answered(r, c->call, a->status)) {
+    if (r->hedge && !hedge_answered(r, c->call, a)) {
         return; /* the other one runs on */
     }
     struct attempt *t = request_attempt(r);
     t->status = a->status;
-    t->first_byte_ns = clock_mono_ns();
+    if (!t->first_byte_ns) {
+        t->first_byte_ns = clock_mono_ns(); /* of a series: its first call's */
+    }
     if (t->state) {
         attempt_learn(r, a->headers, a->n_headers);
     }
@@ -127,6 +133,14 @@ static void on_end(void *arg)
     relay_on_end(c->request);
 }
 
+/* Portkey's clients look for 408 where a config's own time is over, and may list it. */
+static enum error_code dispatch_code(const struct request *r, enum error_code code)
+{
+    const struct candidate *c = &r->candidates[r->candidate];
+    bool own = c->settings && c->settings->request_timeout_ms;
+    return code == ERR_UPSTREAM_TIMEOUT && own ? ERR_TIMEOUT : code;
+}
+
 /* Where a provider lives and why it failed is the operator's business and goes to the log; the
  * client learns which provider, and the code. */
 static void on_error(void *arg, const struct error *err)
@@ -144,22 +158,25 @@ static void on_error(void *arg, const struct error *err)
     r->call = NULL;
     log_write(LOG_WARN, "provider_failed", error_text(err), LOG_Z("request", r->id_text),
               LOG_S("provider", provider), LOG_Z("code", error_code_name(err->code)));
-    (void)error_set(&shown, err->code, "%s (provider '%.*s')", error_text(&plain),
+    if (!r->relay) {
+        plain.code = dispatch_code(r, err->code);
+    }
+    (void)error_set(&shown, plain.code, "%s (provider '%.*s')", error_text(&plain),
                     STR_ARG(str_slice(provider, 0, 64)));
     if (r->relay) {
         relay_on_error(r, &shown);
         return;
     }
-    struct attempt_failure f = {.code = err->code,
-                                .outcome = dispatch_outcome(err->code),
-                                .status = dispatch_status(r, err->code)};
+    struct attempt_failure f = {.code = shown.code,
+                                .outcome = dispatch_outcome(shown.code),
+                                .status = error_status(shown.code)};
     enum verdict next;
     r->error = shown;
     if (attempt_failed(r, &f, &next)) {
         request_resume(r, next);
         return;
     }
-    request_end_attempt(r, dispatch_outcome(err->code), err->code);
+    request_end_attempt(r, f.outcome, f.code);
     request_resume(r, VERDICT_REJECT);
 }
 
@@ -178,17 +195,9 @@ static unsigned timeout_of(const struct request *r, const struct candidate *c)
     return ms < UINT32_MAX ? (unsigned)ms : UINT32_MAX;
 }
 
-/* Portkey's clients look for 408 where a config's own time is over, and may list it. */
-int dispatch_status(const struct request *r, enum error_code code)
-{
-    const struct candidate *c = &r->candidates[r->candidate];
-    bool own = c->settings && c->settings->request_timeout_ms;
-    return code == ERR_UPSTREAM_TIMEOUT && own ? 408 : error_status(code);
-}
-
 bool dispatch_call(struct request *r)
 {
-    const struct candidate *c = &r->candidates[r->candidate];
+    struct candidate *c = &r->candidates[r->candidate];
     const struct snap_provider *p = c->provider;
     struct upstream_origin origin = {.tls = p->tls, .host = p->host, .port = p->port};
     struct call_of *mine = arena_zalloc(r->arena, sizeof(*mine));

@@ -4,13 +4,14 @@
 #include "dataplane/stages/explain.h"
 
 #include "common/base/clock.h"
+#include "dataplane/cache/key.h"
+#include "dataplane/net/exchange.h"
 #include "dataplane/request/pricing.h"
 #include "dataplane/stages/cache.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 
 #define DECISIONS_MAX (4u << 20)
-#define HEADERS_MAX 64
 #define EXPECTED_OUTPUT 256
 
 struct json_writer *explain_decisions(struct request *r)
@@ -40,12 +41,16 @@ static bool read_headers(struct request *r, struct json_value object, struct req
 {
     struct json_value name, value;
     size_t pos = 0;
-    h->headers = arena_alloc(r->arena, HEADERS_MAX * sizeof(*h->headers));
-    while (h->headers && h->n_headers < HEADERS_MAX && json_next(object, &pos, &name, &value)) {
+    h->headers = arena_alloc(r->arena, EXCHANGE_MAX_HEADERS * sizeof(*h->headers));
+    while (h->headers && json_next(object, &pos, &name, &value)) {
         struct header f = {text_of(r->arena, name), text_of(r->arena, value)};
         if (!f.name.ptr || !f.value.ptr) {
             return error_set_param(&r->error, ERR_INVALID_FIELD, "headers",
                                    "header fields are texts");
+        }
+        if (h->n_headers == EXCHANGE_MAX_HEADERS) {
+            return error_set_param(&r->error, ERR_INVALID_FIELD, "headers",
+                                   "a request has at most %d header fields", EXCHANGE_MAX_HEADERS);
         }
         h->headers[h->n_headers++] = f;
     }
@@ -105,11 +110,20 @@ static bool key_may(struct request *r)
     return true;
 }
 
+/* What it says of the cache can be read. The stage itself would look up, and be counted. */
+static bool cache_may(struct request *r)
+{
+    struct cache_wish wish;
+    bool cacheable =
+        r->kind == REQUEST_CHAT || r->kind == REQUEST_EMBED || r->kind == REQUEST_RERANK;
+    return !cacheable || cache_wish_read(r->head->headers, r->head->n_headers, &wish, &r->error);
+}
+
 /* True: a request would be sent now. */
 static bool go_through(struct request *r)
 {
     return stage_parse(r) == VERDICT_NEXT && key_may(r) && stage_read(r) == VERDICT_NEXT &&
-           stage_expand(r) == VERDICT_NEXT && stage_route(r) == VERDICT_NEXT;
+           stage_expand(r) == VERDICT_NEXT && stage_route(r) == VERDICT_NEXT && cache_may(r);
 }
 
 /* ---- the answer ---- */
@@ -155,6 +169,21 @@ static void put_config(struct json_writer *w, const struct request *r)
         json_field_str(w, "name", c->document->name);
         json_field_u64(w, "version", c->number);
     }
+    json_object_end(w);
+}
+
+/* The prompt that was expanded; null: none was asked for, or it was not found. */
+static void put_prompt(struct json_writer *w, const struct request *r)
+{
+    json_name(w, "prompt");
+    if (!r->prompt) {
+        json_put_null(w);
+        return;
+    }
+    json_object_begin(w);
+    put_id(w, "id", "prm", &r->prompt->id);
+    json_field_str(w, "name", r->prompt->name);
+    json_field_u64(w, "version", r->prompt_version);
     json_object_end(w);
 }
 
@@ -233,20 +262,35 @@ static void put_targets(struct json_writer *w, struct request *r, bool goes)
     json_array_end(w);
 }
 
+static void put_error(struct json_writer *w, const char *name, const struct error *err)
+{
+    json_name(w, name);
+    json_object_begin(w);
+    json_field_u64(w, "status", (uint64_t)error_status(err->code));
+    json_field_z(w, "code", error_code_name(err->code));
+    json_field_z(w, "message", error_text(err));
+    json_field_str(w, "param", err->param[0] ? str_of(err->param) : STR_NONE);
+    json_object_end(w);
+}
+
 static void put_refusal(struct json_writer *w, const struct request *r, bool goes)
 {
-    struct error err = r->error;
-    json_name(w, "refused");
-    if (goes || err.code == ERR_NONE) {
+    if (goes || r->error.code == ERR_NONE) {
+        json_name(w, "refused");
         json_put_null(w);
         return;
     }
-    json_object_begin(w);
-    json_field_u64(w, "status", (uint64_t)error_status(err.code));
-    json_field_z(w, "code", error_code_name(err.code));
-    json_field_z(w, "message", error_text(&err));
-    json_field_str(w, "param", err.param[0] ? str_of(err.param) : STR_NONE);
-    json_object_end(w);
+    put_error(w, "refused", &r->error);
+}
+
+/* The question itself is wrong: whoever asked is told so, which is no refusal of the request. */
+static void answer_bad_question(const struct request *r, struct buffer *out)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_object_begin(&w);
+    put_error(&w, "error", &r->error);
+    json_object_end(&w);
 }
 
 static void answer(struct request *r, bool goes, struct buffer *out)
@@ -256,6 +300,7 @@ static void answer(struct request *r, bool goes, struct buffer *out)
     json_object_begin(&w);
     json_field_u64(&w, "config_version", r->snapshot ? snapshot_version(r->snapshot) : 0);
     put_request(&w, r);
+    put_prompt(&w, r);
     put_config(&w, r);
     json_name(&w, "decisions");
     json_put_raw(&w, buffer_str(&r->explanation->decisions));
@@ -288,12 +333,13 @@ bool explain_answer(struct request_env *env, struct str question, struct buffer 
         json_writer_init(&e->writer, &e->decisions);
         json_array_begin(&e->writer);
         r->explanation = e;
-        ok = read_question(r, question);
-    }
-    if (ok) {
-        bool goes = go_through(r);
-        json_array_end(&e->writer);
-        answer(r, goes, out);
+        if (read_question(r, question)) {
+            bool goes = go_through(r);
+            json_array_end(&e->writer);
+            answer(r, goes, out);
+        } else {
+            answer_bad_question(r, out);
+        }
         ok = !out->failed;
     }
     if (!ok) {

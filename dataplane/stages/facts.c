@@ -31,10 +31,15 @@ static bool member_of(struct str object, struct str name, struct json_value *ret
     return true;
 }
 
-static void fact_metadata(const struct request *r, struct str name, struct fact *ret)
+static void fact_metadata(struct routing *g, struct str name, struct fact *ret)
 {
+    const struct request *r = g->request;
     struct json_value v;
-    if (member_of(routing_metadata(r), name, &v) || member_of(r->key->metadata_json, name, &v)) {
+    if (!g->metadata_known) {
+        g->metadata = routing_metadata(r);
+        g->metadata_known = true;
+    }
+    if (member_of(g->metadata, name, &v) || member_of(r->key->metadata_json, name, &v)) {
         fact_json(ret, r->arena, v);
     }
 }
@@ -50,6 +55,77 @@ static void fact_header(const struct request *r, struct str name, struct fact *r
 }
 
 /* ---- what the body holds ---- */
+
+#define VIEW_MEMBERS 64
+#define LOOK_MAX (256u << 20) /* bytes that all looks into one body pass over */
+
+/* The body's members, so that a config with many fields does not read a large body for each. */
+struct body_view {
+    struct json_value names[VIEW_MEMBERS], values[VIEW_MEMBERS];
+    size_t n;
+    bool whole; /* all of them are there */
+    uint64_t looked;
+};
+
+static struct body_view *view_of(struct routing *g)
+{
+    struct str text = str_trim(g->request->client_body);
+    struct json_value object = {.type = JSON_OBJECT, .raw = text}, name, value;
+    size_t pos = 0;
+    if (g->body || text.len < 2 || text.ptr[0] != '{') {
+        return g->body;
+    }
+    struct body_view *v = g->body = arena_zalloc(g->request->arena, sizeof(*v));
+    while (v && json_next(object, &pos, &name, &value)) {
+        if (v->n == VIEW_MEMBERS) {
+            return v;
+        }
+        v->names[v->n] = name;
+        v->values[v->n++] = value;
+    }
+    if (v) {
+        v->whole = true;
+    }
+    return v;
+}
+
+/* NULL: none, or one that is there twice, of which a second reader might pick the other. */
+static const struct json_value *view_find(const struct body_view *v, struct str name)
+{
+    const struct json_value *found = NULL;
+    for (size_t i = 0; i < v->n; i++) {
+        if (json_text_eq(v->names[i], name)) {
+            if (found) {
+                return NULL;
+            }
+            found = &v->values[i];
+        }
+    }
+    return found;
+}
+
+static void fact_in_body(struct routing *g, const struct route_field *f, struct fact *ret)
+{
+    struct request *r = g->request;
+    struct body_view *v = view_of(g);
+    if (!v || f->n_steps == 0 || !f->steps[0].name.ptr) {
+        return;
+    }
+    const struct json_value *at = v->whole ? view_find(v, f->steps[0].name) : NULL;
+    if (v->whole && !at) {
+        return;
+    }
+    v->looked += at ? at->raw.len : r->client_body.len;
+    if (v->looked > LOOK_MAX) {
+        g->seen.failed = true; /* not all that it asks for was seen: nothing is kept of it */
+        return;
+    }
+    if (at) {
+        fact_steps(ret, r->arena, *at, f->steps + 1, f->n_steps - 1);
+    } else {
+        fact_body(ret, r->arena, r->client_body, f);
+    }
+}
 
 static bool not_empty(struct json_value v)
 {
@@ -151,18 +227,24 @@ static void fact_clock(struct request *r, const struct route_field *f, struct fa
     }
 }
 
+static void note_text(struct buffer *b, struct str s)
+{
+    uint64_t len = s.len;
+    (void)buffer_append(b, &len, sizeof(len));
+    (void)buffer_append_str(b, s);
+}
+
+/* With lengths and kinds, so that no two callers' facts read alike: an empty text is none that is
+ * absent, and no text may stand for two. */
 static void note(struct routing *g, const struct route_field *f, const struct fact *v)
 {
-    (void)buffer_append_str(&g->seen, f->text);
-    (void)buffer_append_str(&g->seen, STR_LIT("\x1e"));
+    char head[2] = {(char)v->type, (char)v->is_number};
+    note_text(&g->seen, f->text);
+    (void)buffer_append(&g->seen, head, sizeof(head));
     for (size_t i = 0; i < v->n_items; i++) {
-        (void)buffer_append_str(&g->seen, v->items[i]);
-        (void)buffer_append_str(&g->seen, STR_LIT("\x1d"));
+        note_text(&g->seen, v->items[i]);
     }
-    if (v->text.ptr) {
-        (void)buffer_append_str(&g->seen, v->text);
-    }
-    (void)buffer_append_str(&g->seen, STR_LIT("\x1f"));
+    note_text(&g->seen, v->text);
 }
 
 static void answer(struct routing *g, const struct route_field *f, struct fact *ret)
@@ -171,13 +253,13 @@ static void answer(struct routing *g, const struct route_field *f, struct fact *
     *ret = (struct fact){.type = FACT_ABSENT};
     switch (f->kind) {
     case ROUTE_FIELD_METADATA:
-        fact_metadata(r, f->name, ret);
+        fact_metadata(g, f->name, ret);
         break;
     case ROUTE_FIELD_HEADER:
         fact_header(r, f->name, ret);
         break;
     case ROUTE_FIELD_BODY:
-        fact_body(ret, r->arena, r->client_body, f);
+        fact_in_body(g, f, ret);
         break;
     case ROUTE_FIELD_PATH:
         fact_text(ret, r->head->path);

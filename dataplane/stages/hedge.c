@@ -25,6 +25,7 @@ struct hedge {
     struct request *request;
     struct loop_timer *timer;
     const struct walk_place *place; /* NULL: sent already */
+    const struct walk_place *armed; /* the step's: another key of its target arms none again */
     bool sent;
     bool both; /* two calls run: `other` is the one that is not at hand */
     struct leg other;
@@ -116,6 +117,7 @@ static void start_second(struct request *r, struct hedge *h)
     if (!sent) {
         leg_load(r, &first);
         r->error = (struct error)ERROR_INIT;
+        r->reply = (struct reply){.status = 0};
         return;
     }
     h->other = first;
@@ -136,6 +138,12 @@ static void on_late(void *arg)
 void hedge_arm(struct request *r)
 {
     const struct walk_step *step = r->routing ? &r->routing->step : NULL;
+    if (r->hedge && r->hedge->sent && step && r->hedge->armed == step->hedge_place) {
+        return;
+    }
+    if (r->hedge) {
+        r->hedge->sent = false; /* that was of an earlier step */
+    }
     if (!step || !step->hedge || step->retry || r->kind == REQUEST_EMBED) {
         return;
     }
@@ -144,7 +152,7 @@ void hedge_arm(struct request *r)
         return;
     }
     h->request = r;
-    h->place = step->hedge_place;
+    h->place = h->armed = step->hedge_place;
     h->sent = false;
     if (!h->timer) {
         h->timer = loop_timer_new(r->env->loop, on_late, h);
@@ -153,7 +161,7 @@ void hedge_arm(struct request *r)
     loop_timer_set(h->timer, step->hedge_after_ms);
 }
 
-bool hedge_answered(struct request *r, struct upstream_call *call, int status)
+bool hedge_answered(struct request *r, struct upstream_call *call, const struct upstream_answer *a)
 {
     struct hedge *h = r->hedge;
     loop_timer_cancel(h->timer);
@@ -163,8 +171,9 @@ bool hedge_answered(struct request *r, struct upstream_call *call, int status)
     if (r->call != call) {
         swap(r);
     }
-    if (status >= 400) {
-        request_attempt(r)->status = status;
+    if (a->status >= 400) {
+        request_attempt(r)->status = a->status;
+        attempt_learn(r, a->headers, a->n_headers);
         drop_current(r, EVENT_PROVIDER_ERROR, ERR_PROVIDER_ERROR);
         return false;
     }
@@ -193,7 +202,8 @@ bool hedge_failed(struct request *r, struct upstream_call *call, const struct er
 
 bool hedge_was_sent(const struct request *r)
 {
-    return r->hedge && r->hedge->sent;
+    const struct hedge *h = r->hedge;
+    return h && h->sent && h->armed == r->routing->step.hedge_place;
 }
 
 void hedge_end(struct request *r)

@@ -8,9 +8,9 @@
 
 /* The first call was sent: sets the clock for the second, where the config wants one. */
 void hedge_arm(struct request *r);
-/* `call` has an answer of that status. True: it is the request's call now, and alone. False: it
+/* `call` has an answer. True: it is the request's call now, and alone. False: it
  * failed while the other runs, so it was given up. */
-bool hedge_answered(struct request *r, struct upstream_call *call, int status);
+bool hedge_answered(struct request *r, struct upstream_call *call, const struct upstream_answer *a);
 /* `call` failed without an answer (and is gone). True: the other runs on. False: it was the last,
  * and is at hand. */
 bool hedge_failed(struct request *r, struct upstream_call *call, const struct error *err);

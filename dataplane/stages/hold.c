@@ -1,6 +1,7 @@
 /* See hold.h. */
 #include "dataplane/stages/hold.h"
 
+#include "common/json.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stream/cache_fill.h"
 
@@ -68,24 +69,55 @@ void hold_look(struct relay *rl)
     }
 }
 
-/* Told within the stream, before any content: as good as an error status. True: another target is
- * tried. */
-bool hold_failed(struct relay *rl)
+/* The answer at hand failed before the client saw any of it. True: another target is tried. */
+static bool lead_on(struct relay *rl, enum error_code code)
 {
     struct request *r = rl->request;
-    if (!rl->failed || !rl->holding) {
-        return false;
-    }
     struct attempt_failure f = {.class = FAILURE_SERVER,
-                                .code = ERR_PROVIDER_ERROR,
+                                .code = code,
                                 .outcome = EVENT_PROVIDER_ERROR,
-                                .status = error_status(ERR_PROVIDER_ERROR)};
+                                .status = error_status(code)};
     enum verdict next;
     if (attempt_failed(r, &f, &next)) {
         request_resume(r, next);
         return true;
     }
     r->error = (struct error)ERROR_INIT;
+    return false;
+}
+
+static bool is_coded(const struct relay *rl)
+{
+    for (size_t i = 0; i < rl->n_headers; i++) {
+        if (str_eq_nocase(rl->headers[i].name, STR_LIT("content-encoding"))) {
+            return !str_eq_nocase(rl->headers[i].value, STR_LIT("identity"));
+        }
+    }
+    return false;
+}
+
+bool hold_garbled(struct relay *rl)
+{
+    struct json_value whole;
+    if (!rl->holding || !rl->keeps_all || rl->failed || rl->answer_status != 200 || is_coded(rl) ||
+        (json_validate(buffer_str(&rl->held), 0, &whole, NULL) &&
+         (whole.type == JSON_OBJECT || whole.type == JSON_ARRAY))) {
+        return false;
+    }
+    rl->failed = true;
+    return lead_on(rl, ERR_UPSTREAM_GARBAGE);
+}
+
+/* Told within the stream, before any content: as good as an error status. True: another target is
+ * tried. */
+bool hold_failed(struct relay *rl)
+{
+    if (!rl->failed || !rl->holding) {
+        return false;
+    }
+    if (lead_on(rl, ERR_PROVIDER_ERROR)) {
+        return true;
+    }
     hold_release(rl); /* its own words go to the client after all */
     return false;
 }

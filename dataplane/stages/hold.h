@@ -17,5 +17,8 @@ void hold_look(struct relay *rl);
  * True: another target is tried (rl is no longer the request's); else its own words go to the
  * client. */
 bool hold_failed(struct relay *rl);
+/* A whole answer has its end. One that was held and is no JSON is as good as a failure, too. True:
+ * another target is tried. */
+bool hold_garbled(struct relay *rl);
 
 #endif

@@ -6,6 +6,8 @@
 #include "dataplane/stages/routing.h"
 
 #define MIRRORS_MAX 8
+#define MIRROR_BYTES_MAX ((size_t)64 << 20) /* a worker's, all at once */
+#define MIRROR_OVERHEAD ((size_t)16 << 10)  /* of one copy, besides its body */
 
 /* The head without the client's connection: the copy outlives it. */
 static bool copy_head(const struct request *from, struct request *to)
@@ -18,7 +20,7 @@ static bool copy_head(const struct request *from, struct request *to)
     }
     h->method = arena_str(to->arena, f->method);
     h->target = arena_str(to->arena, f->target);
-    h->path = str_slice(h->target, 0, f->path.len);
+    h->path = arena_str(to->arena, f->path);
     h->query = f->query.ptr ? arena_str(to->arena, f->query) : STR_NONE;
     h->headers = list;
     for (size_t i = 0; i < f->n_headers; i++) {
@@ -27,12 +29,48 @@ static bool copy_head(const struct request *from, struct request *to)
     }
     h->n_headers = f->n_headers;
     to->head = h;
-    return h->method.ptr && h->target.ptr && (!f->n_headers || list[f->n_headers - 1].value.ptr);
+    return h->method.ptr && h->target.ptr && h->path.ptr &&
+           (!f->n_headers || list[f->n_headers - 1].value.ptr);
 }
 
 static struct str copy_text(struct request *to, struct str s)
 {
     return s.ptr ? arena_str(to->arena, s) : STR_NONE;
+}
+
+static struct str *copy_texts(struct request *to, const struct str *list, size_t n)
+{
+    struct str *copy = arena_alloc(to->arena, (n + 1) * sizeof(*copy));
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = arena_str(to->arena, list[i]);
+        if (!copy[i].ptr) {
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+/* Of the settings, which live in the config, what still matters: the body is changed already. NULL:
+ * out of room. */
+static const struct route_settings *copy_settings(struct request *to,
+                                                  const struct route_settings *from)
+{
+    struct route_settings *s = arena_zalloc(to->arena, sizeof(*s));
+    size_t n = from->breaker.statuses.n;
+    uint16_t *statuses = arena_alloc(to->arena, (n + 1) * sizeof(*statuses));
+    if (!s || !statuses) {
+        return NULL;
+    }
+    if (n) {
+        memcpy(statuses, from->breaker.statuses.list, n * sizeof(*statuses));
+    }
+    s->breaker = from->breaker;
+    s->breaker.statuses.list = statuses;
+    s->request_timeout_ms = from->request_timeout_ms;
+    s->n_forward_headers = from->n_forward_headers;
+    s->forward_headers = copy_texts(to, from->forward_headers, from->n_forward_headers);
+    s->strict_openai = from->strict_openai;
+    return s->forward_headers ? s : NULL;
 }
 
 static bool copy_request(const struct request *from, struct request *to, const struct candidate *c)
@@ -57,7 +95,9 @@ static bool copy_request(const struct request *from, struct request *to, const s
     }
     to->candidates[0] = *c;
     to->candidates[0].leaf = NULL;
-    to->candidates[0].settings = NULL; /* lives in the config; the body is changed already */
+    if (c->settings && !(to->candidates[0].settings = copy_settings(to, c->settings))) {
+        return false;
+    }
     to->candidates[0].option = copy_text(to, c->option);
     to->candidates[0].credential = copy_text(to, c->credential);
     to->candidates[0].model = copy_text(to, c->model);
@@ -77,6 +117,38 @@ static void take_root(const struct request *from, struct request *to)
     to->snapshot = from->snapshot;
 }
 
+/* Copies have no client whose going would end them: what they may hold at once is bounded, for each
+ * worker; past that none are made. */
+struct held {
+    struct request_env *env;
+    size_t bytes;
+};
+
+static void give_back(void *arg)
+{
+    struct held *h = arg;
+    h->env->mirror_bytes -= h->bytes;
+}
+
+static bool has_room(const struct request *r)
+{
+    return r->env->mirror_bytes + r->client_body.len + MIRROR_OVERHEAD <= MIRROR_BYTES_MAX;
+}
+
+static bool hold_room(const struct request *r, struct request *m)
+{
+    struct held *h = arena_alloc(m->arena, sizeof(*h));
+    if (!h) {
+        return false;
+    }
+    *h = (struct held){r->env, r->client_body.len + MIRROR_OVERHEAD};
+    if (!arena_on_release(m->arena, give_back, h)) {
+        return false;
+    }
+    r->env->mirror_bytes += h->bytes;
+    return true;
+}
+
 static void send_one(struct request *r, const struct walk_place *place)
 {
     struct routing_target *t = routing_target_of(r->routing, place->leaf);
@@ -88,12 +160,17 @@ static void send_one(struct request *r, const struct walk_place *place)
         snapshot_provider(r->snapshot, &t->candidate.provider->id) != t->candidate.provider) {
         return; /* one that stands in the config alone ends with this request */
     }
+    if (!has_room(r)) {
+        log_write(LOG_WARN, "mirror_skipped", "too many copies of requests are under way",
+                  LOG_Z("request", r->id_text), LOG_S("provider", t->candidate.provider->name));
+        return;
+    }
     c = t->candidate;
     c.settings = place->settings;
     c.option = place->option;
     struct request *m = request_new_detached(r->env);
     take_root(r, m);
-    bool made = override_apply(r, &c) && copy_request(r, m, &c);
+    bool made = hold_room(r, m) && override_apply(r, &c) && copy_request(r, m, &c);
     r->body = body;
     r->chat = chat;
     r->error = error;
@@ -109,11 +186,12 @@ static void send_one(struct request *r, const struct walk_place *place)
 
 void mirror_send(struct request *r)
 {
-    const struct walk_step *step = r->routing ? &r->routing->step : NULL;
+    struct walk_step *step = r->routing ? &r->routing->step : NULL;
     if (!step || r->n_attempts != 1 || !uuid_is_nil(&r->mirror_of)) {
         return;
     }
     for (size_t i = 0; i < step->n_mirrors && i < MIRRORS_MAX; i++) {
         send_one(r, &step->mirror_places[i]);
     }
+    step->n_mirrors = 0; /* a series' further calls come here again */
 }

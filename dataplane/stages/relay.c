@@ -107,7 +107,7 @@ static void finish_well(struct request *r)
 static void reject_collected(struct request *r, const struct error *err, enum event_outcome outcome)
 {
     struct attempt_failure f = {
-        .code = err->code, .outcome = outcome, .status = dispatch_status(r, err->code)};
+        .code = err->code, .outcome = outcome, .status = error_status(err->code)};
     enum verdict next;
     r->error = *err;
     if (attempt_failed(r, &f, &next)) {
@@ -117,6 +117,17 @@ static void reject_collected(struct request *r, const struct error *err, enum ev
     relay_settle(r);
     request_end_attempt(r, outcome, err->code);
     request_resume(r, VERDICT_REJECT);
+}
+
+/* What was collected has its end; what cannot be read is a failure like any other. */
+static void answer_collected(struct request *r, enum verdict v)
+{
+    struct error err = r->error;
+    if (v == VERDICT_REJECT && err.code == ERR_UPSTREAM_GARBAGE) {
+        reject_collected(r, &err, dispatch_outcome(err.code));
+        return;
+    }
+    request_resume(r, v);
 }
 
 /* A responses stream counts its events, so its encoder writes the last one too. */
@@ -252,7 +263,7 @@ static void on_stream_end(struct request *r, struct relay *rl)
         (void)error_set(&err, ERR_UPSTREAM_GARBAGE, "the provider failed within its answer");
         finish_cut(r, &err);
     } else {
-        request_resume(r, answer_folded(r, rl));
+        answer_collected(r, answer_folded(r, rl));
     }
 }
 
@@ -270,7 +281,11 @@ static void on_whole_data(struct request *r, struct relay *rl, struct str piece)
 static void on_whole_end(struct request *r, struct relay *rl)
 {
     bool failed = request_attempt(r)->status >= 400;
-    request_resume(r, failed ? answer_failure(r, rl) : answer_whole(r, rl));
+    if (failed) {
+        request_resume(r, answer_failure(r, rl));
+    } else {
+        answer_collected(r, answer_whole(r, rl));
+    }
 }
 
 /* Beside a pass: what cannot be read goes to the client all the same. */
@@ -335,7 +350,7 @@ void relay_on_data(struct request *r, struct str piece)
     if (rl->holding) {
         sinks_flush(rl);
         rl->piece = STR_NONE;
-        if (hold_failed(rl)) {
+        if (hold_failed(rl) || (last && hold_garbled(rl))) {
             return;
         }
         hold_look(rl);
@@ -395,7 +410,9 @@ void relay_on_end(struct request *r)
         finish_cut(r, &err);
         return;
     }
-    finish_well(r);
+    if (!hold_garbled(rl)) {
+        finish_well(r);
+    }
 }
 
 void relay_on_error(struct request *r, const struct error *err)
@@ -412,7 +429,7 @@ void relay_on_error(struct request *r, const struct error *err)
         return;
     }
     if (rl->done) {
-        request_resume(r, answer_folded(r, rl));
+        answer_collected(r, answer_folded(r, rl));
         return;
     }
     if (rl->way != RELAY_PASS || rl->looking) {

@@ -177,13 +177,14 @@ struct str route_bare_model(const struct snap_provider *p, struct str hint, stru
     return name;
 }
 
-static bool found_hinted(struct request *r, struct str name, bool trusted, struct route_found *ret)
+/* The provider is the client's choice, whoever names the model. */
+static bool found_hinted(struct request *r, struct str name, struct route_found *ret)
 {
     const struct snap_provider *p = route_visible_provider(r, r->provider_hint);
     if (!p) {
         return route_unknown_provider(r, r->provider_hint);
     }
-    return found_direct(r, p, route_bare_model(p, r->provider_hint, name), STR_NONE, name, trusted,
+    return found_direct(r, p, route_bare_model(p, r->provider_hint, name), STR_NONE, name, false,
                         ret);
 }
 
@@ -223,7 +224,7 @@ bool route_find(struct request *r, struct str name, bool trusted, struct route_f
                                                      : model_forbidden(r, name);
     }
     if (!at && r->provider_hint.ptr && r->kind != REQUEST_MODELS) {
-        return found_hinted(r, name, trusted, ret);
+        return found_hinted(r, name, ret);
     }
     const struct snap_provider *p =
         model_name_split(name, &provider, &model) ? route_visible_provider(r, provider) : NULL;
@@ -321,8 +322,21 @@ static bool resolve_native(struct request *r)
     return true;
 }
 
+/* No way around a locked config: a native call names its provider itself, a universal one brings a
+ * routing of its own. */
+static bool keeps_lock(struct request *r)
+{
+    bool goes_around = r->kind == REQUEST_NATIVE || r->kind == REQUEST_UNIVERSAL;
+    return !goes_around || !r->key->config_locked ||
+           error_set(&r->error, ERR_CONFIG_LOCKED,
+                     "this key's routing config is locked: it may not call a provider past it");
+}
+
 enum verdict stage_route(struct request *r)
 {
+    if (!keeps_lock(r)) {
+        return VERDICT_REJECT;
+    }
     switch (r->kind) {
     case REQUEST_MODELS:
         return route_list_models(r);

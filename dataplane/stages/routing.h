@@ -66,6 +66,9 @@ struct routing {
     struct error first_error; /* of a target that was impossible: told when nothing is possible */
     struct loop_timer *timer; /* of the wait before a further try; NULL: none was needed */
     unsigned retries, moves;
+    struct str metadata; /* of the request: looked for once */
+    bool metadata_known;
+    struct body_view *body; /* facts.c: what was found in the body */
     struct buffer seen; /* facts that conditions and hashes looked at: another caller's differ, and
                            so may its answer */
 };
@@ -86,6 +89,10 @@ bool routing_take_step(struct request *r);
 /* The step at hand as a place. */
 struct walk_place routing_place(const struct routing *g);
 uint64_t routing_prompt_tokens(const struct request *r);
+/* leaf_provider.c: the provider that a leaf names, where the key may use it. `trusted`: the leaf
+ * needs no leave of the key. `inlined`: the caller wrote the document itself. False: r->error. */
+bool routing_provider(struct request *r, const struct route_node *leaf, bool trusted, bool inlined,
+                      const struct snap_provider **ret);
 /* facts.c */
 void routing_fact(void *arg, const struct route_field *f, struct fact *ret);
 /* Metadata of the request, else of its key: raw object; NULL ptr: none. */

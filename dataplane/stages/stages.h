@@ -37,8 +37,6 @@ enum verdict route_list_models(struct request *r);
 
 /* dispatch.c: what an upstream error means for the event. */
 enum event_outcome dispatch_outcome(enum error_code code);
-/* The status that the client gets for it. */
-int dispatch_status(const struct request *r, enum error_code code);
 /* Sends the candidate at hand's request, with its open record. False: r->error; nothing was sent.
  */
 bool dispatch_call(struct request *r);

@@ -2,11 +2,9 @@
  * it, which alias stands in its place, and what it would cost. Each leaf is looked at once. */
 #include "common/base/clock.h"
 #include "common/base/map.h"
-#include "common/crypto.h"
 #include "common/rules/model_name.h"
 #include "dataplane/net/loop.h"
 #include "dataplane/request/pricing.h"
-#include "dataplane/snapshot/provider_entity.h"
 #include "dataplane/stages/route_native.h"
 #include "dataplane/stages/routing.h"
 
@@ -78,151 +76,30 @@ static const struct routing_tree *tree_of(const struct routing *g, const struct 
     return NULL;
 }
 
-static bool host_allowed(const struct request *r, struct str host)
+/* Whether nobody but an administrator says which model it is: the document does, or the alias that
+ * the client named, which was held against the key already. A leaf without a model calls what the
+ * client names, and an administrator's leaf lends no leave to that. */
+static bool is_vouched(const struct routing *g, const struct routing_tree *t,
+                       const struct route_node *leaf)
 {
-    const struct request_policy *p = r->env->policy;
-    for (size_t i = 0; i < p->n_custom_hosts; i++) {
-        if (model_name_matches(p->custom_hosts[i], host)) {
-            return true;
-        }
-    }
-    return false;
+    bool by_alias = g->config.source == CONFIG_MODEL || g->config.source == CONFIG_PLAIN;
+    return t && t->trusted && (leaf->model.ptr || by_alias);
 }
 
-/* A provider that stands in the config alone: its kind's address or the operator's leave for
- * another, its own key. The id is made of these, so that its state is told apart. */
-static bool text_member(struct str object, const char *name, struct arena *a, struct str *ret)
-{
-    struct json_value whole;
-    struct json_member m = {.name = str_of(name)};
-    if (!object.len || !json_validate(object, 0, &whole, NULL) ||
-        !json_members(whole, &m, 1, NULL) || !m.found || m.value.type != JSON_STRING) {
-        return false;
-    }
-    size_t n = 0;
-    char *text = arena_alloc(a, m.value.raw.len);
-    if (!text || !json_unescape(m.value, text, m.value.raw.len, &n)) {
-        return false;
-    }
-    *ret = (struct str){text, n};
-    return true;
-}
-
-/* The leaf's settings over those of the stored object. */
-static struct str merged_settings(struct request *r, struct str below, struct str above)
-{
-    struct route_settings s = {.override_json = above};
-    struct str body = below.len ? below : STR_LIT("{}");
-    return above.ptr ? override_body(r->arena, body, &s) : below;
-}
-
-static bool same_origin(const struct snap_provider *a, const struct snap_provider *b)
-{
-    return str_eq(a->host, b->host) && a->port == b->port && a->tls == b->tls;
-}
-
-/* A stored key goes where the stored object points, or where an administrator's config does: never
- * to an address that the caller names, be it one that the operator allows. */
-static bool key_stays(struct request *r, const struct route_node *leaf,
-                      const struct snap_provider *like, const struct snap_provider *p)
-{
-    bool stored = like && !leaf->credential.ptr && (like->credential.len || like->n_credentials);
-    if (!stored || (!leaf->settings->custom_host.ptr && same_origin(like, p))) {
-        return true;
-    }
-    return error_set_param(
-        &r->error, ERR_INVALID_CONFIG, "custom_host",
-        "the stored key of provider '%.*s' goes to no other address: a request's "
-        "own config brings an api_key for it",
-        STR_ARG(str_slice(like->name, 0, 64)));
-}
-
-static const struct snap_provider *own_provider(struct request *r, const struct route_node *leaf,
-                                                const struct snap_provider *like, bool inlined)
-{
-    struct snap_provider *p = arena_zalloc(r->arena, sizeof(*p));
-    struct str host = leaf->settings->custom_host;
-    if (!p) {
-        (void)error_set(&r->error, ERR_INTERNAL, "out of room for the routing config's provider");
-        return NULL;
-    }
-    p->name = like ? like->name : leaf->provider;
-    p->kind = like ? like->kind : leaf->provider;
-    p->base_url = host.ptr ? host : like ? like->base_url : STR_LIT("");
-    p->settings_json =
-        merged_settings(r, like ? like->settings_json : STR_LIT(""), leaf->settings_json);
-    bool moved = host.ptr != NULL;
-    if (!moved && text_member(leaf->settings_json, "base_url", r->arena, &p->base_url)) {
-        moved = !leaf->credential.ptr; /* a stored key would go where the document says */
-    }
-    p->organization_id = r->key->organization_id;
-    p->workspace_id = r->key->workspace_id;
-    p->timeout_ms = like ? like->timeout_ms : 0;
-    struct str credential = leaf->credential.ptr ? leaf->credential
-                            : like               ? like->credential
-                                                 : STR_LIT("");
-    struct str all =
-        arena_printf(r->arena, "%.*s|%.*s|%.*s|%.*s", STR_ARG(p->kind), STR_ARG(p->base_url),
-                     STR_ARG(p->settings_json), STR_ARG(credential));
-    if (!all.ptr || !p->settings_json.ptr) {
-        (void)error_set(&r->error, ERR_INTERNAL, "out of room for the routing config's provider");
-        return NULL;
-    }
-    uint8_t digest[32];
-    crypto_sha256(all.ptr, all.len, digest);
-    memcpy(p->id.b, digest, sizeof(p->id.b));
-    provider_entity_build(p, credential, r->arena);
-    if (moved && !host_allowed(r, p->host)) {
-        (void)error_set_param(&r->error, ERR_INVALID_CONFIG, "custom_host",
-                              "the operator does not allow the custom host '%.*s'",
-                              STR_ARG(str_slice(p->host, 0, 100)));
-        return NULL;
-    }
-    return !inlined || key_stays(r, leaf, like, p) ? p : NULL;
-}
-
-static const struct snap_provider *named_provider(struct request *r, const struct route_node *leaf,
-                                                  bool trusted)
-{
-    const struct snap_key *k = r->key;
-    const struct snap_provider *p =
-        snapshot_provider_named(r->snapshot, &k->organization_id, &k->workspace_id, leaf->provider);
-    if (!p && !leaf->must_exist) {
-        p = snapshot_provider_of_kind(r->snapshot, &k->organization_id, &k->workspace_id,
-                                      leaf->provider);
-    }
-    return p && (trusted || route_matches(k->providers, k->n_providers, p->name)) ? p : NULL;
-}
-
-static bool provider_of(struct request *r, const struct route_node *leaf, bool trusted,
-                        bool inlined, const struct snap_provider **ret)
-{
-    bool own = leaf->credential.ptr || leaf->settings->custom_host.ptr || leaf->settings_json.ptr;
-    const struct snap_provider *p = named_provider(r, leaf, trusted);
-    if (!p && (!own || leaf->must_exist || !provider_row_named(leaf->provider))) {
-        return route_unknown_provider(r, leaf->provider);
-    }
-    if (own) {
-        /* a key of the caller's own never goes where a stored object points */
-        const struct snap_provider *like =
-            leaf->credential.ptr && !leaf->must_exist && provider_row_named(leaf->provider) ? NULL
-                                                                                            : p;
-        if (!like && !trusted &&
-            !route_matches(r->key->providers, r->key->n_providers, leaf->provider)) {
-            return route_unknown_provider(r, leaf->provider);
-        }
-        p = own_provider(r, leaf, like, inlined);
-    }
-    *ret = p;
-    return p && route_provider_usable(r, p);
-}
-
-static bool model_allowed(struct request *r, const struct snap_provider *p, struct str model)
+/* A key bound to models names a provider's as "provider/model", by the provider's own name or as
+ * the config has it; a bare name is an alias's, but where an administrator's config says whom the
+ * client's model goes to. */
+static bool model_allowed(struct request *r, const struct snap_provider *p,
+                          const struct route_node *leaf, struct str model, bool trusted)
 {
     const struct snap_key *k = r->key;
     struct str full = arena_printf(r->arena, "%.*s/%.*s", STR_ARG(p->name), STR_ARG(model));
-    if (full.ptr && (route_matches(k->models, k->n_models, full) ||
-                     route_matches(k->models, k->n_models, model))) {
+    struct str written =
+        arena_printf(r->arena, "%.*s/%.*s", STR_ARG(leaf->provider), STR_ARG(model));
+    if (full.ptr && written.ptr &&
+        (route_matches(k->models, k->n_models, full) ||
+         route_matches(k->models, k->n_models, written) ||
+         (trusted && route_matches(k->models, k->n_models, r->model)))) {
         return true;
     }
     return error_set_param(&r->error, ERR_MODEL_NOT_ALLOWED, "model",
@@ -234,7 +111,7 @@ static bool leaf_candidate(struct routing *g, const struct route_node *leaf, str
 {
     struct request *r = g->request;
     const struct routing_tree *t = tree_of(g, leaf);
-    bool trusted = t && t->trusted;
+    bool trusted = t && t->trusted, vouched = is_vouched(g, t, leaf);
     struct str name = leaf->model.ptr ? leaf->model : r->model;
     const struct snap_provider *p;
     struct route_found f;
@@ -246,14 +123,14 @@ static bool leaf_candidate(struct routing *g, const struct route_node *leaf, str
     if (leaf->provider.ptr) {
         /* a stored document that a header names is an administrator's */
         bool inlined = !trusted && !g->config.document;
-        if (!provider_of(r, leaf, trusted, inlined, &p)) {
+        if (!routing_provider(r, leaf, trusted, inlined, &p)) {
             return false;
         }
         name = route_bare_model(p, leaf->provider, name);
-        return (trusted || model_allowed(r, p, name)) &&
+        return (vouched || model_allowed(r, p, leaf, name, trusted)) &&
                route_candidate(r, p, name, leaf->endpoint, ret);
     }
-    if (!route_find(r, name, trusted, &f)) {
+    if (!route_find(r, name, vouched, &f)) {
         return false;
     }
     if (f.provider) {
@@ -274,6 +151,14 @@ static bool speaks_alike(struct request *r, const struct route_settings *s,
                            "provider '%.*s' does not speak the request's dialect, and its routing "
                            "config forbids to translate",
                            STR_ARG(str_slice(c->provider->name, 0, 64)));
+}
+
+/* The caller's own document, and a provider that others than its workspace share: what it says of
+ * breakers and time is its own affair, and opens no breaker for the others. */
+static bool is_callers(const struct routing *g, const struct candidate *c)
+{
+    return g->config.source == CONFIG_HEADER && !g->config.document &&
+           !uuid_eq(&c->provider->workspace_id, &g->request->key->workspace_id);
 }
 
 struct routing_target *routing_target_of(struct routing *g, const struct route_node *leaf)
@@ -297,6 +182,7 @@ struct routing_target *routing_target_of(struct routing *g, const struct route_n
     g->targets = t;
     if (t->possible) {
         t->candidate.leaf = leaf;
+        t->candidate.callers = is_callers(g, &t->candidate);
         t->own_credential = leaf->credential.ptr != NULL;
         choose_credential(r, &t->candidate);
     } else {
@@ -349,7 +235,8 @@ static const struct route_tree *ask_expand(void *arg, const struct route_node *l
     if (leaf->provider.ptr || leaf->provider_id) {
         return NULL;
     }
-    if (route_find(r, leaf->model.ptr ? leaf->model : r->model, in && in->trusted, &f) && f.alias) {
+    if (route_find(r, leaf->model.ptr ? leaf->model : r->model, is_vouched(g, in, leaf), &f) &&
+        f.alias) {
         tree = f.alias->plain;
         if (f.alias->config.len && config_by_reference(r, f.alias->config, CONFIG_MODEL, &found)) {
             tree = found.tree;
@@ -496,7 +383,9 @@ enum verdict routing_begin(struct request *r, const struct config_found *found, 
     r->routing = g;
     routing_env(g, &env);
     env.explain = explain_decisions(r);
-    if (!push_tree(g, found->tree, found->source != CONFIG_HEADER, rest, name) ||
+    /* a stored prompt is the caller's choice as much as a config that its header names */
+    bool trusted = found->source != CONFIG_HEADER && found->source != CONFIG_PROMPT;
+    if (!push_tree(g, found->tree, trusted, rest, name) ||
         !(g->walk = walk_new(found->tree, &env))) {
         (void)error_set(&r->error, ERR_INTERNAL, "out of room for the routing config");
         return VERDICT_REJECT;

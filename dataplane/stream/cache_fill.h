@@ -15,20 +15,24 @@ struct cache_use {
     struct request *request;
     struct cache_wish wish;
     struct cache_key key;
+    struct str key_text; /* NULL ptr: none was made */
+    size_t seen_len;     /* of the facts that are in it */
+    bool scoped;         /* it is of one caller's own key to the provider alone */
     uint64_t ttl_s;
     const char *status; /* "hit", "miss", "refresh", "coalesced", "off", "only" */
-    bool asked_redis, has_followed;
-    bool leads;   /* others wait for this answer */
-    bool waiting; /* for another's */
+    bool leads;         /* others may wait for this answer */
+    bool waiting;       /* for another's */
+    bool found;         /* it leads, and has found what another has kept meanwhile */
     struct cache_waiter waiter;
-    struct loop_timer *deadline; /* of the waiting; NULL: it never waited */
+    struct loop_timer *timer; /* of who waits: its patience; of who leads: a look at its client */
+    size_t sent;              /* bytes of the answer at the last look */
     struct redis_call *redis;
     /* of a hit */
     uint64_t saved_nanousd, saved_us, age_s;
     /* the answer on its way out */
     bool filling, failed, stream;
     int http_status;
-    const struct header *headers; /* in the request's arena */
+    const struct header *headers; /* copies, in the request's arena */
     size_t n_headers;
     struct buffer body;
 };

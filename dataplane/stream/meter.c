@@ -38,6 +38,8 @@ static enum sse_verdict on_event(struct relay *rl, const struct sse_event *e)
     rl->chunk = openai_usage_chunk(e->data, &rl->usage);
     if (rl->chunk == OPENAI_CHUNK_CONTENT) {
         rl->delta_bytes += text_bytes(e->data, STR_LIT("content\"")) +
+                           text_bytes(e->data, STR_LIT("\"reasoning\"")) +
+                           text_bytes(e->data, STR_LIT("\"refusal\"")) +
                            text_bytes(e->data, STR_LIT("\"arguments\""));
     }
     return SSE_KEEP;

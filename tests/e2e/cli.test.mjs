@@ -144,6 +144,105 @@ keys: [{name: minted, models: [applied-model]}]
   });
 });
 
+describe('routing configs and prompts', () => {
+  const manifest = () => `version: 1
+providers: [{name: routed, kind: openai, base_url: "${provider.url}/v1", api_keys: ["env:ONE", "env:TWO"], health_check: {interval_ms: 60000}}]
+configs:
+  - name: by-plan
+    description: who gets what
+    labels: [production]
+    document:
+      strategy: {mode: conditional, conditions: [{query: {metadata.plan: pro}, then: best}], default: cheap}
+      targets:
+        - {name: best, provider: "@routed", model: large, weight: 0.7, override_params: {seed: 7, stop: null}}
+        - {name: cheap, provider: "@routed", model: small}
+prompts:
+  - {name: sign, partial: true, document: {text: "Yours, {{team}}"}}
+  - {name: hello, labels: [staging], document: {model: assistant, messages: [{role: user, content: "Hi {{name}} {{> sign}}"}]}}
+models: [{name: assistant, config: by-plan@production}]
+keys: [{name: routed-key, config: by-plan, config_locked: true, tags: [nightly, "two words"]}]
+`;
+  const env = { ONE: 'sk-one', TWO: 'sk-two' };
+  let secret;
+
+  it('apply makes them, finds them so, and export writes what apply takes', async () => {
+    const first = await json(['apply', '-f', '-'], { input: manifest(), env });
+    assert.equal(first.code, 0, first.err);
+    secret = first.json.secrets[0].secret;
+    assert.deepEqual(first.json.configs.created, ['by-plan']);
+    assert.deepEqual(first.json.prompts.created, ['sign', 'hello']);
+    const again = await json(['apply', '-f', '-'], { input: manifest(), env });
+    for (const section of ['configs', 'prompts', 'models', 'keys']) assert.deepEqual(again.json[section].updated, [], section);
+    const written = await must(['export']);
+    assert.match(written, /weight: 0\.7\b/);
+    assert.match(written, /config_locked: true/);
+    assert.doesNotMatch(written, /sk-one|sk-two/);
+    const third = await json(['apply', '-f', '-'], { input: written });
+    assert.equal(third.code, 0, third.err);
+    for (const section of ['configs', 'prompts', 'models', 'keys']) {
+      for (const outcome of ['created', 'updated', 'deleted']) assert.deepEqual(third.json[section][outcome], [], `${section} ${outcome}`);
+    }
+  });
+
+  it('a document that is wrong is told by its place in the file', async () => {
+    const r = await weir(['apply', '-f', '-'], { input: manifest().replace('mode: conditional', 'mode: clairvoyant'), env });
+    assert.equal(r.code, 1);
+    assert.match(r.err, /<stdin>:8:\d+: .*clairvoyant/);
+  });
+
+  it('a request follows the config, and explain says why', async () => {
+    const body = { model: 'assistant', messages: [{ role: 'user', content: 'x' }] };
+    await until('the key is answered', async () => (await proxy.chat(secret, body)).status === 200);
+    assert.equal(provider.calls.at(-1).json.model, 'small');
+    const text = await must(['explain', '--key', 'routed-key', '--model', 'assistant', '--header', 'x-weir-metadata: {"plan":"pro"}']);
+    assert.match(text, /^data plane +\S+/m);
+    assert.match(text, /by-plan@1/);
+    assert.match(text, /conditional chose config\.targets\[0\]/);
+    assert.match(text, /holds: it saw .*"pro"/);
+    assert.match(text, /1 +config\.targets\[0\] +routed +large/);
+    const j = (await json(['explain', '--key', 'routed-key', '--body', '-'], { input: JSON.stringify(body) })).json;
+    assert.equal(j.targets[0].model, 'small');
+    assert.equal((await weir(['explain', '--key', 'nobody', '--model', 'x'])).code, 3);
+  });
+
+  it('targets are shown, and the cache is purged', async () => {
+    assert.match(await must(['targets']), /routed +small/);
+    assert.match(await must(['cache', 'purge']), /\d+ answers are purged in 1 data planes/);
+  });
+
+  it('versions are made, shown, published, rolled back and labelled', async () => {
+    const draft = 'provider: "@routed"\nmodel: v2\noverride_params: {stop: null}\n';
+    await must(['config', 'create', 'free', '-f', '-', '--description', 'by hand'], { input: 'provider: "@routed"\nmodel: v1\n' });
+    assert.match(await must(['config', 'publish', 'free', '-f', '-', '--draft', '--label', 'staging', '--note', 'a try'], { input: draft }), /version 2 is made/);
+    assert.match(await must(['config', 'show', 'free']), /version 1 of 2; published: 1[^]*model: v1/);
+    const shown = await must(['config', 'show', 'free@staging']);
+    assert.match(shown, /model: v2\noverride_params: {stop: null}/);
+    assert.match(await must(['config', 'publish', 'free@staging']), /version 2 is published/);
+    assert.match(await must(['config', 'publish', 'free@1']), /version 1 is published/);
+    assert.match(await must(['config', 'label', 'free@1', 'production']), /production is at version 1/);
+    await must(['config', 'label', 'free', 'staging', '--remove']);
+    assert.equal((await weir(['config', 'show', 'free@staging'])).code, 3);
+    assert.match(await must(['config', 'list']), /free +1 +2 +by hand/);
+    await must(['prompt', 'create', 'bye', '-f', '-', '--partial'], { input: '{"text": "Bye"}' });
+    assert.match(await must(['prompt', 'show', 'bye@1']), /text: Bye/);
+    assert.match(await must(['prompt', 'list']), /bye +1 +1/);
+    const refused = await weir(['config', 'create', 'bad', '-f', '-'], { input: 'strategy: {mode: clairvoyant}\n' });
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /clairvoyant/);
+  });
+
+  it('replay takes costs from the admin API', async () => {
+    const open = (await must(['key', 'create', 'replay'])).trim();
+    const line = JSON.stringify({ path: '/v1/chat/completions', body: { model: 'assistant', messages: [{ role: 'user', content: 'x' }] } });
+    await until('the key is answered', async () => (await proxy.chat(open, { model: 'assistant', messages: [] })).status !== 401);
+    const r = await json(['replay', '-', '--proxy', proxy.url, '--key', 'env:OPEN', '--config', 'by-plan'], { input: line, env: { OPEN: open } });
+    assert.equal(r.code, 0, r.err);
+    assert.equal(r.json.proposed.succeeded, 1);
+    assert.equal(r.json.proposed.costed, 1, r.err);
+    assert.equal(r.json.proposed.tokens_in, 9);
+  });
+});
+
 describe('keys and providers', () => {
   it('a key works until it is revoked by its name', async () => {
     const secret = (await must(['key', 'create', 'app', '--model', 'demo*', '--model', 'applied-model', '--expires', '30d'])).trim();

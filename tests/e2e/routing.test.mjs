@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fails, hangs, KEY, M, startFleet, T, up } from './harness/fleet.mjs';
-import { startStandalone } from './harness/planes.mjs';
+import { fakeProvider } from './harness/fake_provider.mjs';
+import { bootstrap, eventsOf, startControl, startProxy, startStandalone } from './harness/planes.mjs';
+import { sharedDatabase } from './harness/postgres.mjs';
 import { until } from './harness/process.mjs';
 
 let f;
@@ -698,6 +700,101 @@ test('a client that goes while a target is called ends the walk', async () => {
   gone.abort();
   await asked;
   await f.chat(T('c'));
-  await until('the upstream connection is closed', () => f.at.a.open.size === 0);
+  await until('the upstream connection is closed', () => f.at.a.gone === 1);
   assert.equal(f.at.b.calls.length, 0);
+});
+
+describe('under a control plane', () => {
+  let database, control, proxy, mine, theirs;
+  const tenants = {};
+  before(async () => {
+    database = await sharedDatabase();
+    const admin = bootstrap(database);
+    control = await startControl(database);
+    control.token = admin.admin_token;
+    proxy = await startProxy(control);
+    mine = await fakeProvider();
+    theirs = await fakeProvider();
+    const other = await control.must('POST', '/organizations', { name: 'other' });
+    const acme = (await control.must('GET', '/organizations')).data.find((o) => o.name === 'acme');
+    await control.must('POST', '/workspaces', { name: 'main' }, { 'x-weir-organization': other.id });
+    for (const [name, organization, fake] of [['mine', acme.id, mine], ['theirs', other.id, theirs]]) {
+      const as = { 'x-weir-organization': organization };
+      const must = (method, path, body) => control.must(method, path, body, as);
+      await must('POST', '/providers', { name: 'up', kind: 'openai', base_url: `${fake.url}/v1`, api_key: `sk-of-${name}` });
+      await must('POST', '/providers', { name: `only-${name}`, kind: 'openai', base_url: `${fake.url}/v1`, api_key: `sk-of-${name}` });
+      await must('POST', '/models', { name: `alias-${name}`, targets: [{ provider: 'up', model: 'm' }] });
+      const config = await must('POST', '/configs', { name: 'shared-name', document: { provider: '@up', model: 'v1' } });
+      await must('POST', `/configs/${config.id}/versions`, { document: { provider: '@up', model: 'v2' }, labels: ['production'] });
+      await must('POST', `/configs/${config.id}/versions`, { document: { provider: '@up', model: 'v3' } });
+      await must('POST', '/configs', { name: `config-${name}`, document: { provider: '@up', model: 'own' } });
+      const workspace = (await must('GET', '/workspaces')).data[0].id;
+      const key = await must('POST', '/keys', { name: 'k', workspace_id: workspace, metadata: { plan: 'pro', team: 'red' }, tags: ['gold'] });
+      tenants[name] = { must, config, key: key.secret, workspace, fake };
+    }
+    for (const t of Object.values(tenants)) await until('the proxy knows it', async () => (await ask(t, 'shared-name')).status === 200);
+  });
+  after(async () => {
+    for (const p of [mine, theirs]) await p?.close();
+    await proxy?.end();
+    await control?.end();
+    await database?.drop();
+  });
+  const ask = async (tenant, config, body = {}) => {
+    const r = await proxy.chat(tenant.key, { model: 'any', messages: [{ role: 'user', content: 'Hi' }], ...body }, config ? { 'x-weir-config': typeof config === 'string' ? config : JSON.stringify(config) } : {});
+    const json = await r.json();
+    return { status: r.status, json, model: json.model, code: json.error?.code, id: r.headers.get('x-weir-request-id'), text: JSON.stringify(json) };
+  };
+
+  test('by id, name, version, label and latest, each the tenant\'s own', async () => {
+    for (const t of Object.values(tenants)) {
+      const id = t.config.id;
+      for (const [ref, model] of [['shared-name', 'v1'], [id, 'v1'], ['shared-name@2', 'v2'], [`${id}@2`, 'v2'], ['shared-name@production', 'v2'], ['shared-name@latest', 'v3'], [`${id}@latest`, 'v3']]) {
+        const before = t.fake.calls.length;
+        const r = await ask(t, ref);
+        assert.equal(r.model, model, `${ref}: ${r.text}`);
+        assert.equal(t.fake.calls.length, before + 1);
+        const [e] = await eventsOf(database, [r.id]);
+        assert.equal(Number(e.config_number ?? e.config_version_number), Number(model.slice(1)));
+      }
+      for (const ref of ['shared-name@9', 'shared-name@staging']) assert.equal((await ask(t, ref)).code, 'config_not_found');
+    }
+  });
+
+  test("another tenant's configs, providers and models are as if they were not there", async () => {
+    const before = theirs.calls.length;
+    for (const [config, code] of [
+      ['config-theirs', 'config_not_found'], [tenants.theirs.config.id, 'config_not_found'], [`${tenants.theirs.config.id}@1`, 'config_not_found'],
+      [{ provider: '@only-theirs', model: 'm' }, 'provider_not_found'], [{ model: 'alias-theirs' }, 'model_not_found'], [{ model: 'only-theirs/m' }, 'model_not_found'],
+    ]) {
+      const r = await ask(tenants.mine, config);
+      assert.equal(r.code, code, `${JSON.stringify(config)}: ${r.text}`);
+      // the very same words as for what does not exist at all
+      const none = await ask(tenants.mine, JSON.parse(JSON.stringify(config).replace('theirs', 'nobody').replace(tenants.theirs.config.id, 'cfg_0123456789abcdef0123456789abcdef')));
+      assert.equal(r.json.error.message.replace(/theirs|cfg_[0-9a-f]+/g, ''), none.json.error.message.replace(/nobody|cfg_[0-9a-f]+/g, ''));
+    }
+    assert.equal(theirs.calls.length, before);
+    assert.equal((await ask(tenants.theirs, 'config-theirs')).status, 200); // quiet: to its own tenant
+  });
+
+  test("a key's metadata and tags are seen by conditions", async () => {
+    const cond = (query) => ({ strategy: { mode: 'conditional', conditions: [{ query, then: 'yes' }], default: 'no' }, targets: [{ name: 'yes', provider: '@up', model: 'yes' }, { name: 'no', provider: '@up', model: 'no' }] });
+    for (const [query, model] of [[{ 'metadata.plan': 'pro' }, 'yes'], [{ 'metadata.plan': 'free' }, 'no'], [{ 'caller.team': 'red' }, 'yes'], [{ 'caller.team': 'blue' }, 'no'], [{ 'caller.tags': { $in: ['gold'] } }, 'yes'], [{ 'caller.tags': 'tin' }, 'no'], [{ 'caller.workspace': tenants.mine.workspace }, 'yes']]) {
+      assert.equal((await ask(tenants.mine, cond(query))).model, model, JSON.stringify(query));
+    }
+    assert.equal((await ask(tenants.mine, cond({ 'metadata.plan': 'pro' }), { metadata: { plan: 'free' } })).model, 'no'); // the request's own goes first
+  });
+
+  test('a key that a stored config holds reaches the provider and nothing else', async () => {
+    const secret = 'sk-sealed-in-a-config-1';
+    await tenants.mine.must('POST', '/configs', { name: 'sealed', document: { provider: '@up', model: 'sealed', api_key: secret } });
+    const r = await until('it is served', async () => {
+      const a = await ask(tenants.mine, 'sealed');
+      return a.status === 200 && a;
+    });
+    assert.equal(mine.calls.at(-1).headers.authorization, `Bearer ${secret}`);
+    const events = await eventsOf(database, [r.id]);
+    assert.ok(!JSON.stringify(events).includes(secret));
+    assert.ok(!proxy.program.log().includes(secret) && !control.program.log().includes(secret));
+  });
 });

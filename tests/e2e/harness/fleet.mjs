@@ -41,7 +41,8 @@ ${extra}
     generation++;
     for (const p of Object.values(fleet.at)) {
       p.handler = () => false;
-      p.calls.length = 0;
+      p.calls.length = p.gone = 0;
+      p.test = generation;
     }
   };
   fleet.calls = () => Object.fromEntries(fleet.names.map((n) => [n, fleet.at[n].calls.length]).filter(([, c]) => c));
@@ -59,11 +60,14 @@ ${extra}
   // One chat, read to its end: { status, json, text, clean, by (provider that answered), headers, event() }
   fleet.chat = async (config, body = {}, options = {}) =>
     fleet.read(await fleet.post('/v1/chat/completions', { model: 'any', messages: [{ role: 'user', content: 'Hi' }], ...body }, { config, ...options }));
-  fleet.read = async (r) => {
+  fleet.read = async (r, onPiece) => {
     let text = '', clean = true;
     const pieces = [];
     try {
-      for await (const d of r.body) pieces.push(Buffer.from(d));
+      for await (const d of r.body) {
+        pieces.push(Buffer.from(d));
+        onPiece?.(Buffer.concat(pieces));
+      }
     } catch {
       clean = false;
     }
@@ -101,7 +105,12 @@ export const fails = (status, { headers = {}, message = `no luck (${status})`, b
   res.writeHead(status, { 'content-type': 'application/json', ...headers });
   res.end(body ?? JSON.stringify({ error: { message, type: 'server_error', code: null, param: null } }));
 };
-export const hangs = () => () => true;
+// `gone` counts those that were given up.
+export const hangs = () => (call, res, p) => {
+  const test = p.test; // what an earlier test left may end late
+  res.once('close', () => (p.gone += test === p.test));
+  return true;
+};
 export const after = (ms, then) => async (call, res, p) => {
   await new Promise((r) => setTimeout(r, ms));
   return res.destroyed ? true : then ? then(call, res, p) : false;
@@ -115,11 +124,16 @@ export const well = () => false;
 export const breaks = () => (call, res) => void res.destroy();
 
 // A stream by pieces, which ends properly, is cut (destroyed) or hangs after the last.
+// A piece may be a function: it is waited for.
 export const streams = (pieces, { type = 'text/event-stream', end = 'end', headers = {} } = {}) => async (call, res) => {
   res.writeHead(200, { 'content-type': type, ...headers });
   res.flushHeaders();
   for (const p of pieces) {
     if (res.destroyed) return;
+    if (typeof p === 'function') {
+      await p();
+      continue;
+    }
     await new Promise((r) => res.write(p, () => r()));
     await new Promise((r) => setImmediate(r));
   }

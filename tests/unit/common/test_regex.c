@@ -118,6 +118,29 @@ static void no_pattern_hangs(void **state)
     mem_free(text);
 }
 
+/* Many hard ones together take no longer than one, where they share their steps. */
+static void steps_may_be_shared(void **state)
+{
+    char text[3000];
+    struct arena *a = arena_new(0);
+    uint64_t left = 1500000, before;
+    (void)state;
+    memset(text, 'a', sizeof(text));
+    struct str all = {text, sizeof(text)};
+    const struct regex *hard = made(a, "^(a+a+)+[bc]$"), *easy = made(a, "^a");
+    assert_true(regex_matches_within(easy, all, &left));
+    assert_true(left < 1500000 && left > 1499000);
+    for (unsigned i = 0; i < 40 && left; i++) {
+        before = left;
+        assert_false(regex_matches_within(hard, all, &left));
+        assert_true(left < before);
+    }
+    left = 0;
+    assert_false(regex_matches_within(easy, all, &left));
+    assert_true(regex_matches(easy, all)); /* by itself it has its own */
+    arena_free(a);
+}
+
 /* The bounds are wide enough for honest patterns on long texts. */
 static void honest_patterns_pass_the_bounds(void **state)
 {
@@ -147,6 +170,7 @@ int main(void)
         cmocka_unit_test(text_need_not_be_valid),
         cmocka_unit_test(long_texts_are_cut),
         cmocka_unit_test(no_pattern_hangs),
+        cmocka_unit_test(steps_may_be_shared),
         cmocka_unit_test(honest_patterns_pass_the_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

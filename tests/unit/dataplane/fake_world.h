@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "dataplane/net/exchange.h"
 #include "dataplane/net/loop.h"
@@ -46,6 +48,17 @@ struct upstream_call {
     const struct upstream_ops *ops;
     void *arg;
     bool paused, cancelled, live;
+    bool answered, stream; /* its head was told; as an event stream */
+};
+
+#define WORLD_CALLS 256
+#define WORLD_IDS 4096
+
+/* What the spool was told of one request. */
+struct world_record {
+    struct uuid id;
+    unsigned opens, events;
+    int status; /* of the event */
 };
 
 static struct world {
@@ -54,15 +67,20 @@ static struct world {
     struct request_counters counters;
     struct swap_hub *hub;
     struct exchange x;
-    struct upstream_call call;
-    unsigned calls;
+    struct upstream_call *call; /* at hand: the last one made, or as world_turn_to says */
+    struct upstream_call pool[WORLD_CALLS];
+    struct upstream_call *made[WORLD_CALLS]; /* since the last request began */
+    unsigned calls, next_call;
+    char *request_text; /* the request's own bytes: they go with its exchange */
+    struct world_record records[WORLD_IDS];
+    size_t n_records;
     size_t opens, n_events;
     char event[16384]; /* the last one, as JSON */
     bool spool_full;
     struct {
         void (*fn)(void *arg);
         void *arg;
-    } deferred[8];
+    } deferred[64];
     unsigned n_deferred;
 } world;
 
@@ -151,16 +169,22 @@ bool exchange_send(struct exchange *x, struct str piece)
     return !x->full;
 }
 
-void exchange_end(struct exchange *x)
+static void end_exchange(struct exchange *x)
 {
     assert_false(x->ended);
     x->ended = true;
     x->events_at_end = world.n_events;
 }
 
+void exchange_end(struct exchange *x)
+{
+    end_exchange(x);
+    assert_true(x->length < 0 || x->sent.len == (size_t)x->length);
+}
+
 void exchange_abort(struct exchange *x)
 {
-    exchange_end(x);
+    end_exchange(x);
     x->aborted = true;
 }
 
@@ -178,16 +202,23 @@ struct upstream_call *upstream_send(struct upstream *u, const struct upstream_or
 {
     (void)u;
     (void)gap_deadline_ms;
-    assert_true(world.opens > 0);
-    world.call = (struct upstream_call){.head = head,
-                                        .body = body,
-                                        .origin = *o,
-                                        .head_deadline_ms = head_deadline_ms,
-                                        .ops = ops,
-                                        .arg = arg,
-                                        .live = true};
-    world.calls++;
-    return &world.call;
+    assert_true(world.opens > 0 || memmem(head.ptr, head.len, "/oauth2/", 8)); /* or a token's */
+    assert_true(world.calls < WORLD_CALLS);
+    struct upstream_call *c;
+    unsigned tries = 0;
+    do {
+        c = &world.pool[world.next_call++ % WORLD_CALLS];
+        assert_true(tries++ < WORLD_CALLS);
+    } while (c->live);
+    *c = (struct upstream_call){.head = head,
+                                .body = body,
+                                .origin = *o,
+                                .head_deadline_ms = head_deadline_ms,
+                                .ops = ops,
+                                .arg = arg,
+                                .live = true};
+    world.call = world.made[world.calls++] = c;
+    return c;
 }
 
 void upstream_pause(struct upstream_call *c)
@@ -210,20 +241,33 @@ void upstream_cancel(struct upstream_call *c)
 bool upstream_sent(const struct upstream_call *c)
 {
     assert_false(c->cancelled); /* its memory may be gone */
-    return c == &world.call;
+    return true;
 }
 
 /* ---- spool and loop ---- */
+
+static struct world_record *record_of(const struct uuid *id)
+{
+    for (size_t i = world.n_records; i-- > 0;) {
+        if (uuid_eq(&world.records[i].id, id)) {
+            return &world.records[i];
+        }
+    }
+    assert_true(world.n_records < WORLD_IDS);
+    world.records[world.n_records] = (struct world_record){.id = *id};
+    return &world.records[world.n_records++];
+}
 
 bool spool_append_open(struct spool *s, const struct uuid *id, struct str record,
                        size_t reserve_bytes, struct error *err)
 {
     (void)s;
-    (void)id;
     assert_true(record.len > 0 && reserve_bytes > record.len);
     if (world.spool_full) {
         return error_set(err, ERR_SPOOL_FULL, "usage spool is full");
     }
+    assert_int_equal(record_of(id)->events, 0);
+    record_of(id)->opens++;
     world.opens++;
     return true;
 }
@@ -233,7 +277,6 @@ bool spool_append_event(struct spool *s, const struct uuid *id, struct str recor
 {
     struct buffer out;
     (void)s;
-    (void)id;
     if (world.spool_full) {
         return error_set(err, ERR_SPOOL_FULL, "usage spool is full");
     }
@@ -242,6 +285,12 @@ bool spool_append_event(struct spool *s, const struct uuid *id, struct str recor
     memcpy(world.event, out.ptr, out.len);
     world.event[out.len] = '\0';
     buffer_release(&out);
+    assert_null(strstr(world.event, "\"stream\":true,\"status\":0,"));
+    assert_null(strstr(world.event, "\"stream\":false,\"status\":0,"));
+    assert_int_equal(record_of(id)->events, 0);
+    const char *status = strstr(world.event, ",\"status\":");
+    record_of(id)->status = status ? (int)strtol(status + 10, NULL, 10) : 0;
+    record_of(id)->events++;
     world.n_events++;
     return true;
 }
@@ -249,7 +298,7 @@ bool spool_append_event(struct spool *s, const struct uuid *id, struct str recor
 void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg)
 {
     (void)l;
-    assert_true(world.n_deferred < 8);
+    assert_true(world.n_deferred < 64);
     world.deferred[world.n_deferred].fn = fn;
     world.deferred[world.n_deferred++].arg = arg;
 }
@@ -262,7 +311,7 @@ struct loop_timer {
     uint64_t delay_ms;
 };
 
-static struct loop_timer *timers[16];
+static struct loop_timer *timers[64];
 
 struct loop_timer *loop_timer_new(struct loop *l, loop_timer_fn fn, void *arg)
 {
@@ -340,11 +389,30 @@ uint64_t loop_now_ms(const struct loop *l)
 
 static void world_end_turn(void)
 {
-    unsigned n = world.n_deferred;
-    world.n_deferred = 0;
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < world.n_deferred; i++) {
         world.deferred[i].fn(world.deferred[i].arg);
     }
+    world.n_deferred = 0;
+}
+
+/* Every timer that is set now runs out; how many were. */
+__attribute__((unused)) static unsigned world_time_over(void)
+{
+    struct loop_timer *due[sizeof(timers) / sizeof(timers[0])];
+    unsigned n = 0, ran = 0;
+    for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+        if (timers[i] && timers[i]->set) {
+            due[n++] = timers[i];
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (due[i]->set) { /* freed behind the turn, at the earliest */
+            due[i]->set = false;
+            due[i]->fn(due[i]->arg);
+            ran++;
+        }
+    }
+    return ran;
 }
 
 static void world_forget_exchange(void)
@@ -352,16 +420,28 @@ static void world_forget_exchange(void)
     buffer_release(&world.x.sent);
     world.x = (struct exchange){.length = -2};
     buffer_init(&world.x.sent, 16u << 20);
+    mem_free(world.request_text);
+    world.request_text = NULL;
     world.opens = world.n_events = 0;
     world.calls = 0;
     world.event[0] = '\0';
 }
 
+static void world_publish(const char *yaml)
+{
+    struct error err = ERROR_INIT;
+    struct snapshot *root = NULL;
+    if (!standalone_parse(str_of(yaml), &root, NULL, &err)) {
+        fail_msg("%d:%d %s", err.line, err.column, error_text(&err));
+    }
+    swap_publish(world.hub, root);
+}
+
 /* yaml NULL: no configuration yet. */
 static void world_begin(const char *yaml)
 {
-    struct error err = ERROR_INIT;
     memset(&world, 0, sizeof(world));
+    world.call = world.pool;
     request_env_init(&world.env);
     world.policy.upstream_timeout_ms = 600000;
     world.policy.targets = target_table_new(64);
@@ -369,21 +449,49 @@ static void world_begin(const char *yaml)
     world.env.counters = &world.counters;
     world.hub = swap_hub_new();
     if (yaml) {
-        struct snapshot *root = NULL;
-        if (!standalone_parse(str_of(yaml), &root, NULL, &err)) {
-            fail_msg("%d:%d %s", err.line, err.column, error_text(&err));
-        }
-        swap_publish(world.hub, root);
+        world_publish(yaml);
     }
     world.env.reader = swap_reader_new(world.hub, NULL, NULL);
     world_forget_exchange();
 }
 
+/* Nothing is in flight at that target, and no probe of it is owed. */
+static bool target_is_settled(void *arg, const struct target_view *v)
+{
+    uint64_t now = clock_mono_ms();
+    struct target_state *s =
+        target_state_of(world.policy.targets, &v->provider_id, str_of(v->provider),
+                        str_of(v->model), v->credential, now);
+    bool probe = false;
+    (void)arg;
+    assert_int_equal(v->in_flight, 0);
+    if (target_breaker(s, now) == BREAKER_HALF_OPEN && target_reopens_ms(s) <= now) {
+        assert_true(target_admits(s, NULL, now, &probe) && probe);
+        target_probe_dropped(s);
+    }
+    return true;
+}
+
+/* What must hold when nothing is under way: an event for whatever was opened, and targets at rest.
+ */
+static void world_is_settled(void)
+{
+    assert_true(list_empty(&world.env.live));
+    for (size_t i = 0; i < WORLD_CALLS; i++) {
+        assert_false(world.pool[i].live);
+    }
+    for (size_t i = 0; i < world.n_records; i++) {
+        assert_true(world.records[i].events == 1 || world.spool_full);
+    }
+    target_table_each(world.policy.targets, clock_mono_ms(), target_is_settled, NULL);
+}
+
 static void world_end(void)
 {
     world_end_turn();
-    assert_true(list_empty(&world.env.live));
+    world_is_settled();
     buffer_release(&world.x.sent);
+    mem_free(world.request_text);
     swap_reader_free(world.env.reader);
     request_env_release(&world.env);
     target_table_free(world.policy.targets);
@@ -398,10 +506,16 @@ static void world_request(const char *method, const char *target, const char *he
     world_end_turn();
     world_forget_exchange();
     struct exchange *x = &world.x;
-    struct str rest = str_of(headers ? headers : ""), line, name, value;
+    size_t n_target = strlen(target), n_headers = headers ? strlen(headers) : 0;
+    size_t n_body = body ? strlen(body) : 0;
+    char *text = world.request_text = mem_alloc(n_target + n_headers + n_body + 1);
+    memcpy(text, target, n_target);
+    memcpy(text + n_target, headers ? headers : "", n_headers);
+    memcpy(text + n_target + n_headers, body ? body : "", n_body);
+    struct str rest = {text + n_target, n_headers}, line, name, value;
     x->head = (struct request_head){.method = str_of(method),
-                                    .target = str_of(target),
-                                    .path = str_of(target),
+                                    .target = {text, n_target},
+                                    .path = {text, n_target},
                                     .headers = x->headers,
                                     .keep_alive = true};
     (void)str_cut(x->head.target, '?', &x->head.path, &x->head.query);
@@ -413,7 +527,7 @@ static void world_request(const char *method, const char *target, const char *he
         assert_true(str_cut(line, ':', &name, &value));
         x->headers[x->head.n_headers++] = (struct header){name, str_trim(value)};
     }
-    x->body = str_of(body ? body : "");
+    x->body = (struct str){text + n_target + n_headers, n_body};
     request_on_exchange(&world.env, x);
 }
 
@@ -438,43 +552,76 @@ __attribute__((unused)) static bool upstream_got(const char *text)
 {
     struct buffer all;
     buffer_init(&all, 16u << 20);
-    (void)buffer_append_str(&all, world.call.head);
-    (void)buffer_append_str(&all, world.call.body);
+    (void)buffer_append_str(&all, world.call->head);
+    (void)buffer_append_str(&all, world.call->body);
     bool found = memmem(all.ptr, all.len, text, strlen(text)) != NULL;
     buffer_release(&all);
     return found;
 }
 
+/* The call that the provider's hand is on, among those made since the last request began. */
+__attribute__((unused)) static void world_turn_to(unsigned i)
+{
+    assert_true(i < world.calls);
+    world.call = world.made[i];
+}
+
+/* As the client says it: the header fields are gone when this returns. `more`: "name: value", NULL
+ * for none. */
+static void upstream_head_with(int status, const char *content_type, int64_t length,
+                               const char *more)
+{
+    struct header headers[4] = {{STR_LIT("content-type"), STR_NONE},
+                                {STR_LIT("x-request-id"), STR_LIT("up-1")},
+                                {STR_LIT("set-cookie"), STR_LIT("a=b")}};
+    char *type = mem_strdup(content_type);
+    headers[0].value = str_of(type);
+    struct upstream_answer a = {
+        .status = status, .headers = headers, .n_headers = 3, .content_length = length};
+    if (more) {
+        assert_true(str_cut(str_of(more), ':', &headers[3].name, &headers[3].value));
+        headers[3].value = str_trim(headers[3].value);
+        a.n_headers++;
+    }
+    assert_true(world.call->live && !world.call->answered);
+    world.call->answered = true;
+    world.call->stream = strncmp(content_type, "text/event-stream", 17) == 0;
+    world.call->ops->on_head(world.call->arg, &a);
+    memset(type, '#', strlen(type));
+    mem_free(type);
+}
+
 __attribute__((unused)) static void upstream_head(int status, const char *content_type,
                                                   int64_t length)
 {
-    struct header headers[3] = {{STR_LIT("content-type"), str_of(content_type)},
-                                {STR_LIT("x-request-id"), STR_LIT("up-1")},
-                                {STR_LIT("set-cookie"), STR_LIT("a=b")}};
-    struct upstream_answer a = {
-        .status = status, .headers = headers, .n_headers = 3, .content_length = length};
-    world.call.ops->on_head(world.call.arg, &a);
+    upstream_head_with(status, content_type, length, NULL);
 }
 
 __attribute__((unused)) static void upstream_data(const char *text)
 {
+    struct upstream_call *c = world.call;
     char *copy = mem_strdup(text); /* exactly as long as the call */
-    world.call.ops->on_data(world.call.arg, str_of(copy));
+    assert_true(c->live && c->answered);
+    c->ops->on_data(c->arg, str_of(copy));
     memset(copy, '#', strlen(copy));
     mem_free(copy);
 }
 
 __attribute__((unused)) static void upstream_end(void)
 {
-    world.call.live = false;
-    world.call.ops->on_end(world.call.arg);
+    struct upstream_call *c = world.call;
+    assert_true(c->live && c->answered);
+    c->live = false;
+    c->ops->on_end(c->arg);
 }
 
 __attribute__((unused)) static void upstream_fail(enum error_code code)
 {
+    struct upstream_call *c = world.call;
     struct error err = {.code = code, .offset = -1};
-    world.call.live = false;
-    world.call.ops->on_error(world.call.arg, &err);
+    assert_true(c->live);
+    c->live = false;
+    c->ops->on_error(c->arg, &err);
 }
 
 #endif

@@ -16,14 +16,14 @@ static struct cache_key key_of(unsigned n)
 
 struct told {
     unsigned times;
-    bool stored;
+    enum cache_flight how;
 };
 
-static void on_told(void *arg, bool stored)
+static void on_told(void *arg, enum cache_flight how)
 {
     struct told *t = arg;
     t->times++;
-    t->stored = stored;
+    t->how = how;
 }
 
 static struct cache_waiter waiter(struct loop *l, struct told *t)
@@ -59,19 +59,19 @@ static void test_one_leads_the_others_are_told(void **state)
     assert_int_equal(counts(s).in_flight, 3);
     rig_turns(l, 3);
     assert_int_equal(t[5].times, 0);
-    cache_flight_end(s, &k, true);
+    cache_flight_end(s, &k, CACHE_KEPT);
     assert_int_equal(t[5].times, 0); /* never from inside */
     rig_turns(l, 3);
     assert_int_equal(t[0].times, 0); /* the leader */
     for (unsigned i = 1; i <= N; i++) {
         assert_int_equal(t[i].times, 1);
-        assert_true(t[i].stored);
+        assert_int_equal(t[i].how, CACHE_KEPT);
     }
     assert_int_equal(counts(s).coalesced, N);
     assert_int_equal(cache_join(s, &k, &w[0]), CACHE_LEADS); /* it is over: a new one */
-    cache_flight_end(s, &k, false);
-    cache_flight_end(s, &other, true);
-    cache_flight_end(s, &of_another, true);
+    cache_flight_end(s, &k, CACHE_NOT_KEPT);
+    cache_flight_end(s, &other, CACHE_KEPT);
+    cache_flight_end(s, &of_another, CACHE_KEPT);
     rig_turns(l, 3);
     assert_int_equal(apart.times, 0);
     assert_int_equal(counts(s).in_flight, 0);
@@ -85,14 +85,14 @@ static void test_a_leader_that_gives_up(void **state)
     struct cache_store *s = cache_store_new(1 << 20);
     struct loop *l = loop_new();
     struct cache_key k = key_of(1);
-    struct told a = {0}, b = {.stored = true};
+    struct told a = {0}, b = {.how = CACHE_KEPT};
     struct cache_waiter wa = waiter(l, &a), wb = waiter(l, &b);
     assert_int_equal(cache_join(s, &k, &wa), CACHE_LEADS);
     assert_int_equal(cache_join(s, &k, &wb), CACHE_FOLLOWS);
-    cache_flight_end(s, &k, false);
+    cache_flight_end(s, &k, CACHE_NOT_KEPT);
     rig_turns(l, 2);
     assert_int_equal(b.times, 1);
-    assert_false(b.stored);
+    assert_int_equal(b.how, CACHE_NOT_KEPT);
     assert_int_equal(counts(s).coalesced, 0);
     loop_free(l);
     cache_store_free(s);
@@ -118,7 +118,7 @@ static void test_who_left_is_not_told(void **state)
     cache_leave(s, we);
     cache_leave(s, we);
     mem_free(we);
-    cache_flight_end(s, &k, true);
+    cache_flight_end(s, &k, CACHE_KEPT);
     cache_leave(s, wl); /* its call is on its way already */
     mem_free(wl);
     cache_leave(s, &w); /* the leader, which does not wait */
@@ -156,7 +156,7 @@ static void test_a_full_queue_delays_and_loses_nothing(void **state)
     (void)cache_join(s, &k, &wd);
     (void)cache_join(s, &k, &wc);
     loop_fill(l);
-    cache_flight_end(s, &k, true);
+    cache_flight_end(s, &k, CACHE_KEPT);
     cache_leave(s, &wb); /* while it is stranded */
     rig_turns(l, 2);     /* now there is room */
     rig_turns(other, 2);
@@ -165,10 +165,10 @@ static void test_a_full_queue_delays_and_loses_nothing(void **state)
     assert_int_equal(cache_join(s, &k2, &w), CACHE_LEADS); /* anybody's call */
     rig_turns(l, 2);
     assert_int_equal(a.times, 1);
-    assert_true(a.stored);
+    assert_int_equal(a.how, CACHE_KEPT);
     assert_int_equal(b.times, 0);
     assert_int_equal(c.times, 1);
-    cache_flight_end(s, &k2, false);
+    cache_flight_end(s, &k2, CACHE_NOT_KEPT);
     loop_free(l);
     loop_free(other);
     cache_store_free(s);
@@ -191,9 +191,9 @@ static void test_the_end_of_the_process(void **state)
     (void)cache_join(s, &open, &w[3]);
     (void)cache_join(s, &full, &w[4]);
     (void)cache_join(s, &full, &w[5]);
-    cache_flight_end(s, &k, true);
+    cache_flight_end(s, &k, CACHE_KEPT);
     loop_fill(l);
-    cache_flight_end(s, &full, true); /* stranded */
+    cache_flight_end(s, &full, CACHE_KEPT); /* stranded */
     cache_store_free(s);
     loop_free(l); /* runs what was posted: the store is gone by then */
     assert_int_equal(posted.times, 1);
@@ -228,10 +228,10 @@ static uint32_t world_random(struct world *w)
     return w->random >> 8;
 }
 
-static void on_call_told(void *arg, bool stored)
+static void on_call_told(void *arg, enum cache_flight how)
 {
     struct call *c = arg;
-    (void)stored;
+    (void)how;
     assert_true(c->waits); /* not after it left, not twice */
     c->waits = false;
     c->world->told++;

@@ -96,7 +96,7 @@ static void a_clients_service_account_asks_nobody_for_tokens(void **state)
                       "\"token_uri\":\"http://127.0.0.1:9/x\"}" JSON,
                   "{\"contents\":[]}");
     if (world.calls) {
-        assert_int_equal(world.call.origin.port, 9004);
+        assert_int_equal(world.call->origin.port, 9004);
         upstream_fail(ERR_UPSTREAM_CLOSED);
     }
     assert_int_equal(world.n_events, 1);

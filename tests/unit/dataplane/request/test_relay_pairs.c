@@ -221,11 +221,11 @@ static char *with_model(const char *template, const char *model)
 
 static void feed(struct str all, size_t step)
 {
-    for (size_t at = 0; at < all.len && world.call.live; at += step) {
+    for (size_t at = 0; at < all.len && world.call->live; at += step) {
         struct str s = str_slice(all, at, step);
         char *copy = mem_alloc(s.len); /* exactly as long as the call */
         memcpy(copy, s.ptr, s.len);
-        world.call.ops->on_data(world.call.arg, (struct str){copy, s.len});
+        world.call->ops->on_data(world.call->arg, (struct str){copy, s.len});
         memset(copy, '#', s.len);
         mem_free(copy);
     }

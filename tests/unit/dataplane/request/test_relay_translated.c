@@ -179,12 +179,12 @@ static void a_slow_client_pauses_the_provider(void **state)
     ask(&pairs[0]);
     world.x.full = true;
     upstream_data(BEGIN TEXT);
-    assert_true(world.call.paused);
+    assert_true(world.call->paused);
     world.x.full = false;
     world.x.on_drain(world.x.drain_arg);
-    assert_false(world.call.paused);
+    assert_false(world.call->paused);
     upstream_data(TOOL FINISH);
-    assert_false(world.call.paused);
+    assert_false(world.call->paused);
     upstream_end();
     assert_true(world.x.ended && !world.x.aborted);
 }
@@ -217,7 +217,7 @@ static void garbage_ends_the_stream(void **state)
     upstream_data(BEGIN);
     upstream_data("event: content_block_delta\ndata: {\"type\": nonsense\n\n");
     assert_true(world.x.aborted);
-    assert_true(world.call.cancelled);
+    assert_true(world.call->cancelled);
     assert_true(answer_has("upstream_invalid_response"));
     assert_true(event_has("\"outcome\":\"cut\""));
     assert_int_equal(world.n_events, 1);
@@ -242,7 +242,7 @@ static void a_client_that_goes_stops_the_provider(void **state)
     ask(&pairs[0]);
     upstream_data(BEGIN TEXT);
     world.x.on_gone(world.x.gone_arg);
-    assert_true(world.call.cancelled);
+    assert_true(world.call->cancelled);
     assert_int_equal(world.n_events, 1);
     assert_true(event_has("\"outcome\":\"client_gone\""));
     assert_true(event_has("\"source\":\"estimated\""));

@@ -85,6 +85,40 @@ static void mark(const char *model, uint64_t now_ms)
     target_finished(s, NULL, &o, false);
 }
 
+static void answer_well(struct target_state *s, uint64_t now_ms)
+{
+    struct target_outcome o = {
+        .success = true, .counts = true, .status = 200, .first_token_us = 9000, .now_ms = now_ms};
+    target_started(s, now_ms);
+    target_finished(s, NULL, &o, false);
+}
+
+/* A caller that names models which are not there pushes out no target that is. */
+static void those_that_never_answered_go_first(void **state)
+{
+    (void)state;
+    struct target_state *real[] = {model_slot("a", 1), model_slot("b", 2), model_slot("c", 3)};
+    for (uint64_t i = 0; i < 3; i++) {
+        answer_well(real[i], 10 + i);
+    }
+    for (uint64_t i = 0; i < 100; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "made-up-%u", (unsigned)i);
+        struct target_outcome o = {.counts = false, .status = 404, .now_ms = 100 + i};
+        struct target_state *s = model_slot(name, 100 + i);
+        target_started(s, 100 + i);
+        target_finished(s, NULL, &o, false);
+    }
+    assert_int_equal(target_latency_us(model_slot("a", 300), 300), 9000);
+    assert_int_equal(target_latency_us(model_slot("b", 301), 301), 9000);
+    assert_int_equal(target_latency_us(model_slot("c", 302), 302), 9000);
+    /* when all have answered, the longest unused goes all the same */
+    answer_well(model_slot("d", 303), 303);
+    answer_well(model_slot("e", 304), 304);
+    assert_int_equal(target_latency_us(model_slot("e", 305), 305), 9000);
+    assert_int_equal(target_latency_us(model_slot("a", 306), 306), 0);
+}
+
 static void the_longest_unused_is_taken_over_when_full(void **state)
 {
     (void)state;
@@ -276,6 +310,7 @@ int main(void)
         CASE(equal_subjects_share_a_slot),
         CASE(each_part_of_the_subject_tells_apart),
         CASE(the_longest_unused_is_taken_over_when_full),
+        CASE(those_that_never_answered_go_first),
         CASE(nothing_is_forgotten_while_there_is_room),
         CASE(requests_in_flight_keep_a_slot),
         CASE(a_slot_taken_over_still_counts_its_old_requests_down),

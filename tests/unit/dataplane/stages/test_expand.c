@@ -196,7 +196,7 @@ static void sends(const char *id, const char *text, const char *version)
     }
     (void)snprintf(content, sizeof(content), "\"content\":\"%s\"", text);
     if (!upstream_got(content)) {
-        fail_msg("no %s in %.*s", content, STR_ARG(world.call.body));
+        fail_msg("no %s in %.*s", content, STR_ARG(world.call->body));
     }
     assert_true(upstream_got("\"model\":\"gpt-4o-mini\""));
     answer_from_provider();

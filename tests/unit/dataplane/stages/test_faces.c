@@ -41,7 +41,7 @@ static int tear_down(void **state)
 
 static void give_up(void)
 {
-    if (world.call.live && !world.x.ended) {
+    if (world.call->live && !world.x.ended) {
         upstream_fail(ERR_UPSTREAM_REFUSED);
     }
 }
@@ -56,8 +56,8 @@ static void all_pass(const struct passing *list, size_t n)
         world_request("POST", list[i].path, list[i].headers, list[i].body);
         if (world.calls != 1 || !upstream_got(list[i].want)) {
             fail_msg("%s: not \"%s\" but %.*s %.*s", list[i].path, list[i].want,
-                     (int)world.x.sent.len, world.x.sent.ptr, (int)world.call.head.len,
-                     world.call.head.ptr);
+                     (int)world.x.sent.len, world.x.sent.ptr, (int)world.call->head.len,
+                     world.call->head.ptr);
         }
         give_up();
     }

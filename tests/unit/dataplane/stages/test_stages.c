@@ -38,7 +38,7 @@ static int tear_down(void **state)
 
 static void give_up(void)
 {
-    if (world.call.live && !world.x.ended) {
+    if (world.call->live && !world.x.ended) {
         upstream_fail(ERR_UPSTREAM_REFUSED);
     }
 }

@@ -87,6 +87,39 @@ static void test_ids_and_versions_are_stable(void **state)
     snapshot_unref(c);
 }
 
+/* As a control plane would send them: version 1, published, labelled. */
+static void test_configs_and_prompts(void **state)
+{
+    (void)state;
+    struct snapshot *s = load(
+        "version: 1\n"
+        "providers: [{name: p, kind: openai, api_keys: [one, two]}]\n"
+        "configs: [{name: r, labels: [production], document: {provider: '@p', model: x}}]\n"
+        "prompts:\n"
+        "- {name: h, document: {messages: [{role: user, content: 'Hi {{name}}'}]}}\n"
+        "- {name: s, partial: true, document: 'bye'}\n"
+        "models: [{name: m, config: 'r@production'}]\n"
+        "keys: [{name: k, secret: my-secret, config: 'r@1', config_locked: true, tags: [a]}]\n");
+    const struct snap_key *k = key_of(s, "my-secret");
+    assert_non_null(k);
+    assert_true(str_eqz(k->config, "r@1") && k->config_locked);
+    assert_int_equal(k->n_tags, 1);
+    assert_true(str_eqz(k->tags[0], "a"));
+    struct uuid org = k->organization_id, ws = k->workspace_id;
+    const struct snap_document *d = snapshot_config(s, &org, &ws, STR_LIT("r"));
+    assert_non_null(d);
+    assert_int_equal(d->n_versions, 1);
+    assert_true(d->published == 1 && d->versions[0].number == 1 && d->versions[0].tree);
+    assert_int_equal(d->n_labels, 1);
+    assert_true(str_eqz(d->labels[0].name, "production") && d->labels[0].version == 1);
+    d = snapshot_prompt(s, &org, &ws, STR_LIT("h"));
+    assert_true(d && !d->partial && d->versions[0].prompt);
+    d = snapshot_prompt(s, &org, &ws, STR_LIT("s"));
+    assert_true(d && d->partial && d->versions[0].partial);
+    assert_null(snapshot_config(s, &org, &ws, STR_LIT("h")));
+    snapshot_unref(s);
+}
+
 static void test_errors_have_a_place(void **state)
 {
     (void)state;
@@ -103,6 +136,15 @@ static void test_errors_have_a_place(void **state)
         {"version: 1\nkeys:\n  - name: a\n", "secret", "keys[0]", 3},
         {"version: 1\nkeys:\n  - name: a\n    secret: s\n  - name: b\n    secret: s\n", "secret",
          "keys[1].secret", 6},
+        {"version: 1\nconfigs: [{name: r, document: {provider: openai}}]\nmodels:\n- name: m\n"
+         "  config: other\n",
+         "no config is named \"other\"", "models[0].config", 5},
+        {"version: 1\nconfigs: [{name: r, document: {provider: openai}}]\nkeys:\n- name: k\n"
+         "  secret: x\n  config: r@staging\n",
+         "has no label \"staging\"", "keys[0].config", 6},
+        {"version: 1\nconfigs: [{name: r, document: {provider: openai}}]\nkeys:\n- name: k\n"
+         "  secret: x\n  config: r@2\n",
+         "no version but 1", "keys[0].config", 6},
         {"version: 1\nproviders: [\n", "", "", 0},
         {"version: 1\nnonsense: 2\n", "", "", 2},
     };
@@ -150,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_ids_and_versions_are_stable),
+        cmocka_unit_test(test_configs_and_prompts),
         cmocka_unit_test(test_errors_have_a_place),
         cmocka_unit_test(test_file_and_settings),
     };
