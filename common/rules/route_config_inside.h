@@ -259,7 +259,7 @@ bool route_override_merge(struct route_compile *c, const struct route_at *at, st
 
 /* ---- strategies ---- */
 
-enum { STRATEGY_MODE = 0, STRATEGY_CB_CONFIG, STRATEGY_MEMBERS = 14 };
+enum { STRATEGY_MODE = 0, STRATEGY_CB_CONFIG, STRATEGY_MEMBERS = 15 };
 bool route_strategy_members(struct route_compile *c, const struct route_at *at, struct json_value v,
                             struct json_value m[static STRATEGY_MEMBERS]);
 /* Of a node whose children are complete. m NULL: single. */

@@ -19,11 +19,29 @@ const struct route_settings route_settings_default = {.strict_openai = true};
 static bool retry_read(struct route_compile *c, const struct route_at *at, struct json_value v,
                        struct route_retry *ret)
 {
-    enum { ATTEMPTS, STATUSES, USE_HEADER, BASE, MOST, MAX_WAIT, TOTAL, PERCENT, MINIMUM };
+    enum {
+        ATTEMPTS,
+        STATUSES,
+        USE_HEADER,
+        USE_HEADERS, /* as Portkey's documents have it; its schema has the other */
+        BASE,
+        MOST,
+        MAX_WAIT,
+        TOTAL,
+        PERCENT,
+        MINIMUM
+    };
     static const struct str names[] = {
-        NAME("attempts"), NAME("on_status_codes"), NAME("use_retry_after_header"),
-        NAME("base_ms"),  NAME("max_ms"),          NAME("max_wait_ms"),
-        NAME("total_ms"), NAME("budget_percent"),  NAME("budget_min"),
+        NAME("attempts"),
+        NAME("on_status_codes"),
+        NAME("use_retry_after_header"),
+        NAME("use_retry_after_headers"),
+        NAME("base_ms"),
+        NAME("max_ms"),
+        NAME("max_wait_ms"),
+        NAME("total_ms"),
+        NAME("budget_percent"),
+        NAME("budget_min"),
     };
     struct json_value m[COUNT(names)];
     struct route_retry r = {
@@ -52,6 +70,8 @@ static bool retry_read(struct route_compile *c, const struct route_at *at, struc
     bool ok = route_unsigned(c, ROUTE_AT(at, "attempts"), m[ATTEMPTS], 0, 10, &r.attempts) &&
               (!route_has(m[USE_HEADER]) || route_bool(c, ROUTE_AT(at, "use_retry_after_header"),
                                                        m[USE_HEADER], &r.use_retry_after)) &&
+              (!route_has(m[USE_HEADERS]) || route_bool(c, ROUTE_AT(at, "use_retry_after_headers"),
+                                                        m[USE_HEADERS], &r.use_retry_after)) &&
               (!route_has(m[BASE]) ||
                route_u64(c, ROUTE_AT(at, "base_ms"), m[BASE], 0, 60000, &r.base_ms)) &&
               (!route_has(m[MOST]) ||

@@ -23,7 +23,8 @@ enum {
     BY,
     SAMPLE,
     AFTER,
-    TTL
+    TTL,
+    STICKY_SESSION /* the name that Portkey's documents have for it */
 };
 static const struct str names[STRATEGY_MEMBERS] = {
     [MODE] = NAME("mode"),
@@ -40,6 +41,7 @@ static const struct str names[STRATEGY_MEMBERS] = {
     [SAMPLE] = NAME("sample"),
     [AFTER] = NAME("after_ms"),
     [TTL] = NAME("ttl"),
+    [STICKY_SESSION] = NAME("sticky_session"),
 };
 
 #define TTL_MAX_S (90u * 86400u)
@@ -280,11 +282,11 @@ static bool hash_read(struct route_compile *c, const struct route_at *at, struct
     return true;
 }
 
-static bool sticky_read(struct route_compile *c, const struct route_at *at,
-                        const struct json_value *m, struct route_strategy *s)
+static bool sticky_read(struct route_compile *c, const struct route_at *at, struct json_value v,
+                        struct route_strategy *s)
 {
     static const struct str members[] = {NAME("enabled"), NAME("hash_fields"), NAME("ttl")};
-    struct json_value x[COUNT(members)], v = m[STICKY];
+    struct json_value x[COUNT(members)];
     bool enabled = true;
     if (v.type == JSON_TRUE || v.type == JSON_FALSE) {
         memset(x, 0, sizeof(x));
@@ -458,6 +460,7 @@ static bool mode_members(struct route_compile *c, const struct route_at *at,
                          const struct json_value *m, struct route_node *node,
                          struct route_strategy *s)
 {
+    static const int sticky[] = {STICKY, STICKY_SESSION};
     const struct zone *zone = NULL;
     struct str name;
     struct error why = ERROR_INIT;
@@ -495,8 +498,11 @@ static bool mode_members(struct route_compile *c, const struct route_at *at,
         !route_u64(c, ROUTE_AT(at, "after_ms"), m[AFTER], 1, 600000, &s->hedge_after_ms)) {
         return false;
     }
-    if (route_has(m[STICKY]) && !sticky_read(c, ROUTE_AT(at, "sticky"), m, s)) {
-        return false;
+    for (size_t i = 0; i < COUNT(sticky); i++) {
+        if (route_has(m[sticky[i]]) &&
+            !sticky_read(c, ROUTE_AT(at, names[sticky[i]].ptr), m[sticky[i]], s)) {
+            return false;
+        }
     }
     if (s->mode == ROUTE_SPLIT && !shares_check(c, at, node)) {
         return false;

@@ -220,6 +220,11 @@ static bool provider_read(struct route_compile *c, const struct route_at *at,
     bool marked = name.ptr[0] == '@';
     w->must_exist = marked || by_key;
     w->provider = marked ? str_slice(name, 1, name.len) : name;
+    struct str slug, model;
+    if (marked && str_cut(w->provider, '/', &slug, &model) && slug.len && model.len) {
+        w->provider = slug; /* "@slug/model", as models may be written */
+        w->model = model;
+    }
     if (w->provider.len == 0) {
         return route_fail(c, ROUTE_AT(at, by_key ? "virtual_key" : "provider"),
                           by_key ? &key : &provider, ERR_INVALID_FIELD,

@@ -23,8 +23,8 @@ struct cache_key_parts {
  * their decoded names at every depth, no blanks, numbers and strings as their shortest JSON
  * ("\u0041" is "A"; 1.0, 1 and 1e0 are one). What does not change an answer is left out at the top
  * level: user, metadata, store, safety_identifier, prompt_cache_key, service_tier stays. A body
- * that is no JSON object counts byte for byte. ret->tenant is the workspace, or the organization
- * where there is none. False: out of room. */
+ * that is no JSON object, or larger than 4 MiB, counts byte for byte. ret->tenant is the workspace,
+ * or the organization where there is none. False: out of room. */
 bool cache_key_make(const struct cache_key_parts *p, struct arena *a, struct cache_key *ret);
 void cache_key_text(const struct cache_key *k,
                     char out[static 65]); /* hex, as shown in x-weir-cache-key */

@@ -1,6 +1,8 @@
 /* See config_memo.h. */
 #include "dataplane/request/config_memo.h"
 
+#include <string.h>
+
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "dataplane/request/env.h"
@@ -30,7 +32,10 @@ static void unref(void *arg)
 {
     struct config_memo *m = arg;
     if (--m->refs == 0) {
-        arena_free(m->arena); /* holds the text, which may hold secrets: the arena wipes */
+        if (m->text.len) {
+            explicit_bzero((char *)(uintptr_t)m->text.ptr, m->text.len); /* it may hold secrets */
+        }
+        arena_free(m->arena);
         mem_free(m);
     }
 }

@@ -46,6 +46,27 @@ static struct str secret_for(struct str secrets, struct str text, size_t *ret_le
                                                                                        : STR_NONE;
 }
 
+static void wipe(void *arg)
+{
+    const struct str *s = arg;
+    explicit_bzero((char *)(uintptr_t)s->ptr, s->len);
+}
+
+/* A copy that is wiped when the arena goes. */
+static struct str keep_secret(struct arena *a, struct str text)
+{
+    struct str *kept = arena_alloc(a, sizeof(*kept));
+    if (!kept) {
+        return STR_NONE;
+    }
+    *kept = arena_str(a, text);
+    if (kept->ptr && !arena_on_release(a, wipe, kept)) {
+        wipe(kept);
+        return STR_NONE;
+    }
+    return *kept;
+}
+
 /* The document with its secrets in place. */
 static struct str fill_in(struct arena *a, struct str document, struct str secrets)
 {
@@ -60,7 +81,7 @@ static struct str fill_in(struct arena *a, struct str document, struct str secre
         p = at + len;
     }
     (void)buffer_append_str(&out, (struct str){p, (size_t)(end - p)});
-    struct str whole = out.failed ? STR_NONE : arena_str(a, buffer_str(&out));
+    struct str whole = out.failed ? STR_NONE : keep_secret(a, buffer_str(&out));
     if (out.len) {
         explicit_bzero(out.ptr, out.len);
     }

@@ -2,6 +2,7 @@
 #include "dataplane/stages/answer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "dataplane/canonical/head.h"
 #include "dataplane/stages/cache.h"
@@ -38,6 +39,20 @@ static struct str kept_text(struct request *r, struct str s, bool copied)
     return copied ? arena_str(r->arena, s) : s;
 }
 
+/* As Portkey counts: the retries of the target that answered, -1 when they are used up in vain. */
+static struct str retry_count(struct request *r)
+{
+    const struct candidate *c = &r->candidates[r->candidate];
+    unsigned n = 0;
+    for (size_t i = r->candidate; i > 0 && r->candidates[i].leaf == c->leaf; i--) {
+        n += r->candidates[i].kind && strcmp(r->candidates[i].kind, "retry") == 0;
+    }
+    int status = r->attempt ? request_attempt(r)->status : 0;
+    bool well = status >= 200 && status < 300, set = c->settings && c->settings->retry.attempts;
+    return set && !well && n >= c->settings->retry.attempts ? STR_LIT("-1")
+                                                            : arena_printf(r->arena, "%u", n);
+}
+
 /* By which way the answer came; Portkey's clients read their own names for it. */
 static size_t routing_headers(struct request *r, struct header *list)
 {
@@ -53,10 +68,9 @@ static size_t routing_headers(struct request *r, struct header *list)
     if (arm.len && head_value_ok(arm)) {
         list[n++] = (struct header){STR_LIT("x-weir-assignment"), arm};
     }
-    if (request_header(r, "x-portkey-config").len) {
+    if (request_header(r, "x-portkey-config").len || request_header(r, "x-portkey-api-key").len) {
         list[n++] = (struct header){STR_LIT("x-portkey-last-used-option-index"), c->option};
-        list[n++] = (struct header){STR_LIT("x-portkey-retry-attempt-count"),
-                                    arena_printf(r->arena, "%u", g->retries)};
+        list[n++] = (struct header){STR_LIT("x-portkey-retry-attempt-count"), retry_count(r)};
         list[n++] = (struct header){STR_LIT("x-portkey-provider"),
                                     str_of(c->provider->row ? c->provider->row->name : "")};
     }
@@ -88,6 +102,15 @@ static size_t own_headers(struct request *r, struct header *list)
         n += routing_headers(r, list + n);
     }
     return n + cache_headers(r, list + n);
+}
+
+void answer_way(struct request *r)
+{
+    struct header *list = r->routing ? arena_alloc(r->arena, OWN_HEADERS * sizeof(*list)) : NULL;
+    if (list) {
+        r->reply.n_headers = routing_headers(r, list);
+        r->reply.headers = list;
+    }
 }
 
 bool answer_headers(struct request *r, struct relay *rl, const struct upstream_answer *a,

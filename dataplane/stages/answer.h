@@ -12,6 +12,8 @@
  * outlive the provider's head. False: out of room. */
 bool answer_headers(struct request *r, struct relay *rl, const struct upstream_answer *a,
                     bool translated, bool copied);
+/* By which way a request came that no answer came for: fields of r->reply. */
+void answer_way(struct request *r);
 /* The collected answer to r->reply: VERDICT_ANSWERED, VERDICT_AGAIN (a series goes on), or
  * VERDICT_REJECT with r->error. */
 enum verdict answer_whole(struct request *r, struct relay *rl);

@@ -2,6 +2,8 @@
  * is asked later. What stands in a header as a document, and versions that nobody compiled ahead,
  * are compiled once per worker and kept while they are used. */
 #include "common/crypto.h"
+#include "common/rules/model_name.h"
+#include "dataplane/canonical/head.h"
 #include "dataplane/request/config_memo.h"
 #include "dataplane/stages/explain.h"
 #include "dataplane/stages/routing.h"
@@ -37,7 +39,7 @@ static bool find_inline(struct request *r, struct str json, struct config_found 
     crypto_hex(digest, sizeof(digest), hex);
     ret->policy = arena_printf(r->arena, "inline:%s", hex);
     ret->source = CONFIG_HEADER;
-    return compile(r, json, "the config in the header", &ret->tree);
+    return compile(r, json, "the routing config", &ret->tree);
 }
 
 static const struct snap_document *document_of(struct request *r, const struct route_ref *ref)
@@ -83,10 +85,33 @@ bool config_by_reference(struct request *r, struct str text, enum config_source 
     return ret->tree || compile(r, v->json, "the routing config", &ret->tree);
 }
 
-static struct str header_config(const struct request *r)
+/* A request that names an address beside its provider, as Portkey's clients may: the config of just
+ * that, under the same rules. */
+static struct str host_config(struct request *r, struct str host)
+{
+    struct str provider = r->provider_hint, model, plain = r->model;
+    struct head h;
+    if (!provider.ptr) {
+        plain = str_starts(plain, STR_LIT("@")) ? str_slice(plain, 1, plain.len) : plain;
+        provider = model_name_split(plain, &provider, &model) ? provider : STR_LIT("@");
+    }
+    if (!head_init(&h, r->arena, 6 * (provider.len + host.len) + 64)) {
+        return STR_NONE;
+    }
+    head_put(&h, STR_LIT("{\"provider\":\""));
+    head_put_json(&h, provider);
+    head_put(&h, STR_LIT("\",\"custom_host\":\""));
+    head_put_json(&h, host);
+    head_put(&h, STR_LIT("\"}"));
+    return head_str(&h);
+}
+
+static struct str header_config(struct request *r)
 {
     struct str value = request_header(r, "x-weir-config");
-    return value.len ? value : request_header(r, "x-portkey-config");
+    value = value.len ? value : request_header(r, "x-portkey-config");
+    struct str host = value.len ? STR_NONE : request_header(r, "x-portkey-custom-host");
+    return host.len ? host_config(r, host) : value;
 }
 
 bool config_find(struct request *r, struct config_found *ret)

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/log.h"
+#include "dataplane/stages/answer.h"
 #include "dataplane/stages/event.h"
 #include "dataplane/stages/hedge.h"
 #include "dataplane/stages/mirror.h"
@@ -16,6 +17,8 @@
 
 /* Room kept in the spool for the event behind its open. */
 #define EVENT_RESERVE 4096
+/* A request's own time, ms: what a config may say. */
+#define OWN_TIMEOUT_MAX 86400000u
 
 /* Which of a request's calls a callback is of. */
 struct call_of {
@@ -27,6 +30,27 @@ enum event_outcome dispatch_outcome(enum error_code code)
 {
     return code == ERR_UPSTREAM_TIMEOUT || code == ERR_TIMEOUT ? EVENT_TIMEOUT
                                                                : EVENT_PROVIDER_ERROR;
+}
+
+/* What the request itself says, as Portkey's clients do, where its config says nothing. */
+static uint64_t own_timeout(const struct request *r, const struct candidate *c)
+{
+    struct str said = request_header(r, "x-portkey-request-timeout");
+    uint64_t ms = 0;
+    if (c->settings && c->settings->request_timeout_ms) {
+        return c->settings->request_timeout_ms;
+    }
+    return said.len && str_to_u64(said, &ms) && ms <= OWN_TIMEOUT_MAX ? ms : 0;
+}
+
+/* It was for the caller to say, and others than its workspace share the provider: that it came too
+ * late for this one opens no breaker for them. */
+static bool is_callers_time(const struct request *r, const struct candidate *c)
+{
+    if (c->settings && c->settings->request_timeout_ms) {
+        return c->callers;
+    }
+    return own_timeout(r, c) != 0 && !uuid_eq(&c->provider->workspace_id, &r->key->workspace_id);
 }
 
 static bool attempt_begin(struct request *r, struct candidate *c)
@@ -42,8 +66,8 @@ static bool attempt_begin(struct request *r, struct candidate *c)
     t->option = c->option;
     t->credential = c->credential_number;
     t->state = c->state;
-    t->breaker = c->settings && !c->callers ? &c->settings->breaker : NULL;
-    t->callers_time = c->settings && c->callers && c->settings->request_timeout_ms;
+    t->breaker = c->settings ? &c->settings->breaker : NULL;
+    t->callers_time = is_callers_time(r, c);
     t->probe = c->probe;
     c->probe = false;
     if (t->state) {
@@ -133,11 +157,10 @@ static void on_end(void *arg)
     relay_on_end(c->request);
 }
 
-/* Portkey's clients look for 408 where a config's own time is over, and may list it. */
+/* Portkey's clients look for 408 where their own time is over, and may list it. */
 static enum error_code dispatch_code(const struct request *r, enum error_code code)
 {
-    const struct candidate *c = &r->candidates[r->candidate];
-    bool own = c->settings && c->settings->request_timeout_ms;
+    bool own = own_timeout(r, &r->candidates[r->candidate]) != 0;
     return code == ERR_UPSTREAM_TIMEOUT && own ? ERR_TIMEOUT : code;
 }
 
@@ -177,6 +200,7 @@ static void on_error(void *arg, const struct error *err)
         return;
     }
     request_end_attempt(r, f.outcome, f.code);
+    answer_way(r);
     request_resume(r, VERDICT_REJECT);
 }
 
@@ -189,9 +213,8 @@ static unsigned timeout_of(const struct request *r, const struct candidate *c)
     if (c->step && c->step->timeout_ms) {
         ms = c->step->timeout_ms;
     }
-    if (c->settings && c->settings->request_timeout_ms) {
-        ms = c->settings->request_timeout_ms;
-    }
+    uint64_t own = own_timeout(r, c);
+    ms = own ? own : ms;
     return ms < UINT32_MAX ? (unsigned)ms : UINT32_MAX;
 }
 

@@ -14,8 +14,8 @@ struct explanation {
 };
 
 /* On the worker's thread: `question` as POST /api/v1/explain has it; writes the answer (all but the
- * data plane's name) to `out`, or {"error": {status, code, message, param}} where the question itself
- * is wrong. False: err; there is no answer. */
+ * data plane's name) to `out`, or {"error": {status, code, message, param}} where the question
+ * itself is wrong. False: err; there is no answer. */
 bool explain_answer(struct request_env *env, struct str question, struct buffer *out,
                     struct error *err);
 

@@ -54,7 +54,8 @@ static bool same_origin(const struct snap_provider *a, const struct snap_provide
 static bool key_stays(struct request *r, const struct route_node *leaf,
                       const struct snap_provider *like, const struct snap_provider *p)
 {
-    bool stored = like && !leaf->credential.ptr && (like->credential.len || like->n_credentials);
+    bool stored =
+        like && !leaf->credential.ptr && (like->credential.len || like->n_credentials > 1);
     if (!stored || (!leaf->settings->custom_host.ptr && same_origin(like, p))) {
         return true;
     }

@@ -17,7 +17,14 @@ static struct target_state *state_of(struct request *r, const struct candidate *
                                      unsigned credential)
 {
     struct target_table *t = r->env->policy->targets;
-    return t ? target_state_of(t, &c->provider->id, c->provider->name, c->model, credential,
+    struct uuid id = c->provider->id;
+    if (c->callers && c->leaf->settings->breaker.set) {
+        /* a breaker by the caller's own word is its workspace's own */
+        for (size_t i = 0; i < sizeof(id.b); i++) {
+            id.b[i] ^= r->key->workspace_id.b[i];
+        }
+    }
+    return t ? target_state_of(t, &id, c->provider->name, c->model, credential,
                                clock_mono_ns() / 1000000)
              : NULL;
 }
@@ -107,12 +114,20 @@ static bool model_allowed(struct request *r, const struct snap_provider *p,
                            STR_ARG(str_slice(full, 0, 120)));
 }
 
+/* "@slug" in front of the model that the client names. */
+static bool client_provider(const struct request *r, struct str *ret)
+{
+    struct str model;
+    return str_starts(r->model, STR_LIT("@")) &&
+           model_name_split(str_slice(r->model, 1, r->model.len), ret, &model);
+}
+
 static bool leaf_candidate(struct routing *g, const struct route_node *leaf, struct candidate *ret)
 {
     struct request *r = g->request;
     const struct routing_tree *t = tree_of(g, leaf);
     bool trusted = t && t->trusted, vouched = is_vouched(g, t, leaf);
-    struct str name = leaf->model.ptr ? leaf->model : r->model;
+    struct str name = leaf->model.ptr ? leaf->model : r->model, slug;
     const struct snap_provider *p;
     struct route_found f;
     if (leaf->provider_id) {
@@ -129,6 +144,11 @@ static bool leaf_candidate(struct routing *g, const struct route_node *leaf, str
         name = route_bare_model(p, leaf->provider, name);
         return (vouched || model_allowed(r, p, leaf, name, trusted)) &&
                route_candidate(r, p, name, leaf->endpoint, ret);
+    }
+    if (leaf->settings->passthrough && leaf->model.ptr && client_provider(r, &slug)) {
+        /* Portkey's: whose model it is, the request says, which needs leave for that */
+        name = arena_printf(r->arena, "@%.*s/%.*s", STR_ARG(slug), STR_ARG(leaf->model));
+        vouched = false;
     }
     if (!route_find(r, name, vouched, &f)) {
         return false;
@@ -154,7 +174,7 @@ static bool speaks_alike(struct request *r, const struct route_settings *s,
 }
 
 /* The caller's own document, and a provider that others than its workspace share: what it says of
- * breakers and time is its own affair, and opens no breaker for the others. */
+ * breakers and time is its workspace's affair, and opens no breaker for the others. */
 static bool is_callers(const struct routing *g, const struct candidate *c)
 {
     return g->config.source == CONFIG_HEADER && !g->config.document &&

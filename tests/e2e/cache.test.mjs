@@ -289,6 +289,7 @@ describe('configs', () => {
       assert.equal(r.headers.get('x-weir-assignment'), r.by);
       (arms[r.by] ??= []).push(r.cache);
     }
+    assert.deepEqual(Object.keys(arms).sort(), ['a', 'b']);
     for (const list of Object.values(arms)) assert.deepEqual([list[0], ...new Set(list.slice(1))], ['miss', 'hit']);
     const forwards = { ...C(), forward_headers: ['x-tenant'] }, other = said(fresh());
     assert.deepEqual([(await by(forwards, other, { 'x-tenant': '1' })).cache, (await by(forwards, other, { 'x-tenant': '2' })).cache, (await by(forwards, other, { 'X-Tenant': '1' })).cache], ['miss', 'miss', 'hit']);

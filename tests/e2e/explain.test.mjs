@@ -41,6 +41,7 @@ before(async () => {
     await control.must('POST', '/providers', { name, kind: name === 'c' ? 'anthropic' : 'openai', base_url: `${provider.url}${name === 'c' ? '' : '/v1'}`, api_key: `sk-${name}` });
   }
   for (const [name, document] of Object.entries({ 'by-key': T('b', { override_params: { model: 'keyed' } }), conditional: COND,
+    breaking: S('fallback', [T('a', { override_params: { model: 'fails-here' }, circuit_breaker: { threshold: 2, minimum_requests: 1, cooldown_ms: 60000 } }), T('b')]),
     'of-alias': S('fallback', [T('b'), T('a')]), cached: { ...T('a'), cache: { mode: 'simple', max_age: 600 } },
     sealed: { provider: '@a', api_key: 'sk-never-in-an-explanation', override_params: { model: 'm-sealed' } } })) {
     configs[name] = await control.must('POST', '/configs', { name, document, labels: ['production'] });
@@ -189,19 +190,19 @@ describe('answers', () => {
   });
 
   test('an open breaker is told by the plane that opened it, and by no other', async () => {
-    const config = S('fallback', [T('a', { override_params: { model: 'fails-here' }, circuit_breaker: { threshold: 2, minimum_requests: 1, cooldown_ms: 60000 } }), T('b')]);
+    const headers = { 'x-weir-config': 'breaking' };
     for (let i = 0; i < 3; i++) {
-      const r = await proxies[0].chat(keys.plain.secret, { model: 'one', messages }, { 'x-weir-config': JSON.stringify(config) });
+      const r = await proxies[0].chat(keys.plain.secret, { model: 'one', messages }, headers);
       assert.equal(r.status, 200, await r.text());
     }
-    const e = await explained({ config, data_plane: planes[0].id });
+    const e = await explained({ headers, data_plane: planes[0].id });
     assert.equal(e.data_plane.name, proxies[0].planeName);
     const open = e.decisions[0].order.find((o) => o.target === 'config.targets[0]');
     assert.deepEqual([open.health, open.passed_over, e.decisions[0].chosen], ['open', 'open', 'config.targets[1]']);
     assert.deepEqual(told(e)[0], ['b', 'm-b']);
     const shut = e.targets.find((t) => t.provider === 'a');
     if (shut) assert.ok(shut.health === 'open' && shut.reopens_in_ms > 0 && shut.reopens_in_ms <= 60000, JSON.stringify(shut));
-    const other = await explained({ config, data_plane: planes[1].id });
+    const other = await explained({ headers, data_plane: planes[1].id });
     assert.equal(other.data_plane.id, planes[1].id);
     assert.deepEqual([other.decisions[0].chosen, told(other)[0]], ['config.targets[0]', ['a', 'fails-here']]);
   });
@@ -348,20 +349,25 @@ describe('questions', () => {
     const away = await control.must('POST', '/keys', { name: 'away', workspace_id: other.id });
     await settled();
     const main = (await control.must('GET', '/workspaces')).data.find((w) => w.name === 'main');
-    const session = async (role, workspace_id) => {
-      const user = await control.must('POST', '/users', { email: `${role}-${workspace_id ?? 'org'}@example.test`, password: PASSWORD });
-      await control.must('POST', '/memberships', { user_id: user.id, role, workspace_id });
-      const r = await control.call('POST', '/session', { email: user.email, password: PASSWORD }, { authorization: '' });
-      assert.equal(r.status, 201, r.text);
-      const headers = { 'content-type': 'application/json', cookie: r.headers.get('set-cookie').split(';')[0], 'x-weir-csrf': r.json.csrf_token };
+    const asking = async (role, workspace_id) => {
+      let headers;
+      if (workspace_id) {
+        const user = await control.must('POST', '/users', { email: `workspace-${role}@example.test`, password: PASSWORD });
+        await control.must('POST', '/memberships', { user_id: user.id, role, workspace_id });
+        const r = await control.call('POST', '/session', { email: user.email, password: PASSWORD }, { authorization: '' });
+        assert.equal(r.status, 201, r.text);
+        headers = { cookie: r.headers.get('set-cookie').split(';')[0], 'x-weir-csrf': r.json.csrf_token };
+      } else {
+        headers = { authorization: `Bearer ${(await control.must('POST', '/admin-tokens', { name: role, role }, { 'x-weir-organization': 'acme' })).secret}` };
+      }
       return async (q) => {
-        const a = await fetch(`${control.url}/api/v1/explain`, { method: 'POST', headers, body: JSON.stringify(question(q)) });
+        const a = await fetch(`${control.url}/api/v1/explain`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(question(q)) });
         return { status: a.status, text: await a.text() };
       };
     };
     for (const [role, workspace, here, there] of [['owner', undefined, 200, 200], ['admin', undefined, 200, 200], ['billing', undefined, 403, 403], ['auditor', undefined, 403, 403],
       ['admin', main.id, 200, 404], ['manager', main.id, 200, 404], ['developer', main.id, 200, 404], ['viewer', main.id, 403, 403]]) {
-      const as = await session(role, workspace);
+      const as = await asking(role, workspace);
       const who = `${role} of ${workspace ? 'a workspace' : 'the organization'}`;
       const own = await as({});
       assert.equal(own.status, here, `${who}: ${own.text}`);

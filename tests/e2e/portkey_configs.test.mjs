@@ -19,7 +19,7 @@ const fresh = () => said({ messages: [{ role: 'user', content: `question ${++n}`
 const ask = async (config, body = said(), headers = {}, path = '/v1/chat/completions') => {
   const fields = { 'content-type': 'application/json', 'x-portkey-api-key': KEY, ...headers };
   if (config) fields['x-portkey-config'] = typeof config === 'string' ? config : JSON.stringify(config);
-  const r = await f.read(await fetch(`${f.proxy.url}${path}`, { method: 'POST', headers: fields, body: JSON.stringify(body) }));
+  const r = await f.read(await fetch(`${f.proxy.url}${path}`, { method: 'POST', headers: fields, body: JSON.stringify(body), signal: AbortSignal.timeout(15000) }));
   return { ...r, option: r.headers.get('x-portkey-last-used-option-index'), retried: r.headers.get('x-portkey-retry-attempt-count'), cache: r.headers.get('x-portkey-cache-status') };
 };
 const by = async (config, body, headers) => {
@@ -109,7 +109,9 @@ describe('fallbacks', () => {
     f.at['openai-prod'].handler = fails(429);
     assert.equal(await by(S('fallback', [{ virtual_key: 'openai-prod' }, { virtual_key: 'azure-prod' }])), 'azure-prod');
     assert.equal(await by({ strategy: { mode: 'fallback' }, on_status_codes: [429], targets: [{ virtual_key: 'openai-prod' }, { virtual_key: 'azure-prod' }] }), 'azure-prod');
+    generation++; // a target that said 429 is passed over for a while
     assert.equal((await ask({ strategy: { mode: 'fallback' }, on_status_codes: [500], targets: [{ virtual_key: 'openai-prod' }, { virtual_key: 'azure-prod' }] })).status, 429);
+    generation++;
     assert.equal(await by(S('fallback', [{ provider: 'openai', virtual_key: 'openai-prod' }, { provider: 'azure-openai', virtual_key: 'azure-prod' }])), 'azure-prod', 'the key decides');
   });
 
@@ -226,7 +228,7 @@ describe('conditions', () => {
     const r = await ask(plans([is({ 'metadata.x': { $eq: 1 } }, 'tunned')]));
     assert.deepEqual([r.status, r.json.error.code], [400, 'invalid_config']);
     assert.match(r.json.error.message, /tunned.*tuned/);
-    assert.equal(r.json.error.param, 'strategy.conditions[0].then');
+    assert.equal(r.json.error.param, 'config.strategy.conditions[0].then');
   });
 });
 
@@ -304,7 +306,7 @@ describe('retries', () => {
     const config = (attempts, more = {}) => ({ retry: { attempts, ...more }, virtual_key: 'openai-prod', override_params: { model: m('r') } });
     assert.equal((await ask({ virtual_key: 'openai-prod' })).retried, '0');
     assert.equal((await ask(config(5))).retried, '0');
-    f.at['openai-prod'].handler = inTurn(fails(503), fails(429), well());
+    f.at['openai-prod'].handler = inTurn(fails(503), fails(429), well);
     const r = await ask(config(3));
     assert.deepEqual([r.status, r.retried, r.option], [200, '2', 'config']);
     generation++;
@@ -317,12 +319,12 @@ describe('retries', () => {
     const tried = async (status, retry) => {
       generation++;
       f.at['openai-prod'].calls.length = 0;
-      f.at['openai-prod'].handler = inTurn(fails(status), well());
+      f.at['openai-prod'].handler = inTurn(fails(status), well);
       const r = await ask({ retry: { attempts: 1, ...retry }, virtual_key: 'openai-prod', override_params: { model: m('s') } });
       return [r.status, r.retried, f.at['openai-prod'].calls.length];
     };
     for (const status of [429, 500, 502, 503, 504]) assert.deepEqual(await tried(status, {}), [200, '1', 2], status);
-    for (const status of [400, 401, 408, 404]) assert.deepEqual(await tried(status, {}), [status, '0', 1], status);
+    for (const status of [400, 401, 404]) assert.deepEqual(await tried(status, {}), [status, '0', 1], status);
     const list = { on_status_codes: [408, 429, 401] };
     for (const status of list.on_status_codes) assert.deepEqual(await tried(status, list), [200, '1', 2], status);
     for (const status of [500, 503]) assert.deepEqual(await tried(status, list), [status, '0', 1], status);
@@ -333,7 +335,7 @@ describe('retries', () => {
       const config = { retry: { attempts: 3, on_status_codes: [429], [name]: true }, virtual_key: 'openai-prod', override_params: { model: m('w') } };
       const again = (headers) => {
         config.override_params.model = m(`w${++n}`);
-        f.at['openai-prod'].handler = inTurn(fails(429, { headers }), well());
+        f.at['openai-prod'].handler = inTurn(fails(429, { headers }), well);
       };
       for (const headers of [{ 'retry-after-ms': '300' }, { 'x-ms-retry-after-ms': '300' }]) {
         again(headers);
@@ -360,7 +362,7 @@ describe('retries', () => {
   test('a config of nothing but retry: who is called is said by the model or by a header', async () => {
     for (const [body, headers] of [[said({ model: `@openai-prod/${m('x')}` }), {}], [said({ model: m('y') }), { 'x-portkey-virtual-key': 'openai-prod' }], [said({ model: m('z') }), { 'x-portkey-provider': '@openai-prod' }]]) {
       f.at['openai-prod'].calls.length = 0;
-      f.at['openai-prod'].handler = inTurn(fails(429), well());
+      f.at['openai-prod'].handler = inTurn(fails(429), well);
       const r = await ask({ retry: { attempts: 3, on_status_codes: [429] } }, body, headers);
       assert.deepEqual([r.status, r.by, r.retried, f.at['openai-prod'].calls.length], [200, 'openai-prod', '1', 2]);
     }
@@ -379,7 +381,7 @@ describe('timeouts', () => {
     f.at['openai-prod'].handler = slow(3000);
     const r = await ask({ virtual_key: 'openai-prod', request_timeout: 150 });
     assert.deepEqual([r.status, r.option], [408, 'config']);
-    assert.match(r.json.error.type, /timeout/);
+    assert.equal(r.json.error.code, 'timeout');
   });
 
   test('fallback on 408 alone', async () => {
@@ -391,7 +393,7 @@ describe('timeouts', () => {
   });
 
   test('retry on 408', async () => {
-    f.at['openai-prod'].handler = inTurn(slow(3000), well());
+    f.at['openai-prod'].handler = inTurn(slow(3000), well);
     const r = await ask({ request_timeout: 300, retry: { attempts: 3, on_status_codes: [408] }, virtual_key: 'openai-prod', override_params: { model: m('x') } });
     assert.deepEqual([r.status, r.retried], [200, '1']);
   });
@@ -450,7 +452,7 @@ describe('cache', () => {
 
   test('only 200s are kept', async () => {
     const q = fresh();
-    f.at['openai-prod'].handler = inTurn(fails(400), well());
+    f.at['openai-prod'].handler = inTurn(fails(400), well);
     assert.deepEqual(await statuses(simple, [[q], [q], [q]]), ['MISS', 'MISS', 'HIT']);
   });
 
@@ -492,9 +494,17 @@ describe('cache', () => {
     assert.deepEqual(await statuses({ cache: { mode: 'simple' } }, [[q], [q]]), ['MISS', 'HIT']);
   });
 
+  test('whom the request goes to is part of what is equal: by header, or by metadata that a condition reads', async () => {
+    const q = fresh(), to = (slug) => ({ 'x-portkey-virtual-key': slug });
+    assert.deepEqual(await statuses({ cache: { mode: 'simple' } }, [[q, to('openai-1')], [q, to('openai-2')], [q, to('openai-1')]]), ['MISS', 'MISS', 'HIT']);
+    const config = S('conditional', [{ name: 'eu', provider: '@azure-eu' }, { name: 'us', provider: '@azure-us' }], { conditions: [{ query: { 'metadata.region': 'EU' }, then: 'eu' }], default: 'us' }, { cache: { mode: 'simple' } });
+    assert.deepEqual(await statuses(config, [[q, meta({ region: 'EU' })], [q, meta({ region: 'US' })], [q, meta({ region: 'EU' })]]), ['MISS', 'MISS', 'HIT']);
+    assert.deepEqual(f.calls(), { 'openai-1': 1, 'openai-2': 1, 'azure-eu': 1, 'azure-us': 1 });
+  });
+
   test('semantic is refused by name: it is not built', async () => {
     const r = await ask({ ...simple, cache: { mode: 'semantic', max_age: 60 } });
-    assert.deepEqual([r.status, r.json.error.code, r.json.error.param], [501, 'not_implemented', 'cache.mode']);
+    assert.deepEqual([r.status, r.json.error.code, r.json.error.param], [501, 'not_implemented', 'config.cache.mode']);
     assert.deepEqual(f.calls(), {});
   });
 });
@@ -517,11 +527,11 @@ describe('what goes up', () => {
   });
 
   test('a provider\'s own parameters across dialects: max_tokens for one that demands it', async () => {
-    const config = S('loadbalance', [{ provider: '@anthropic-prod', weight: 1, override_params: { model: m('claude'), max_tokens: 512, temperature: 0 } }]);
+    const config = S('loadbalance', [{ provider: '@anthropic-prod', weight: 1, override_params: { model: m('claude-sonnet-4-5'), max_tokens: 512, temperature: 0 } }]);
     const r = await ask(config);
     assert.equal(r.json.choices[0].message.content, 'Hello from Claude');
     const { model, max_tokens, temperature } = heard('anthropic-prod').json;
-    assert.deepEqual([model, max_tokens, temperature], [m('claude'), 512, 0]);
+    assert.deepEqual([model, max_tokens, temperature], [m('claude-sonnet-4-5'), 512, 0]);
   });
 
   test('an api_key in the config goes to its kind\'s address, here a custom host', async () => {
@@ -565,7 +575,7 @@ describe('circuit breakers', () => {
 
   test('by percentage, once there are enough', async () => {
     const config = S('fallback', [at('openai-prod', 'x'), at('azure-prod', 'x')], { cb_config: { failure_threshold_percentage: 20, minimum_requests: 6, cooldown_interval: 60000, failure_status_codes: [503] } });
-    f.at['openai-prod'].handler = inTurn(well(), well(), well(), well(), fails(503));
+    f.at['openai-prod'].handler = inTurn(well, well, well, well, fails(503));
     for (let i = 0; i < 9; i++) await by(config);
     assert.equal(f.at['openai-prod'].calls.length, 6);
   });
@@ -573,12 +583,12 @@ describe('circuit breakers', () => {
   test('other statuses do not count; and where all are open they are ignored', async () => {
     const cb_config = { failure_threshold: 2, cooldown_interval: 30000, failure_status_codes: [500], minimum_requests: 1 };
     const config = S('fallback', [at('openai-prod', 'x'), at('azure-prod', 'x')], { cb_config });
-    f.at['openai-prod'].handler = fails(429);
+    f.at['openai-prod'].handler = fails(404);
     for (let i = 0; i < 4; i++) await by(config);
     assert.equal(f.at['openai-prod'].calls.length, 4);
     f.at['openai-prod'].handler = f.at['azure-prod'].handler = fails(500);
     for (let i = 0; i < 4; i++) assert.equal((await ask(config)).status, 500);
-    f.at['openai-prod'].handler = f.at['azure-prod'].handler = well();
+    f.at['openai-prod'].handler = f.at['azure-prod'].handler = well;
     assert.equal((await ask(config)).status, 200);
   });
 });
@@ -591,11 +601,23 @@ describe('how a config is named', () => {
     assert.equal((await ask(null, said({ model: m('x') }), { 'x-portkey-api-key': 'key-defaulted' })).by, 'azure-prod');
     assert.equal((await ask({ virtual_key: 'vertex' }, said(), { 'x-portkey-api-key': 'key-defaulted' })).by, 'vertex', 'the request\'s wins over the key\'s');
     const none = await ask('pc-nobody-000000');
-    assert.deepEqual([none.status, none.json.error.code], [404, 'config_not_found']);
+    assert.deepEqual([none.status, none.json.error.code], [400, 'config_not_found']);
   });
 
   test('targets in the config win over the headers', async () => {
     for (const headers of [{ 'x-portkey-virtual-key': 'vertex' }, { 'x-portkey-provider': '@vertex' }]) assert.equal(await by({ virtual_key: 'openai-1' }, said(), headers), 'openai-1');
+  });
+
+  test('a passthrough target calls whom the request names, by header or by its model', async () => {
+    const config = S('fallback', [{ passthrough: true, override_params: { model: m('gpt') } }, { provider: '@azure-prod', override_params: { model: m('backup') } }]);
+    assert.equal(await by(config, said(), { 'x-portkey-provider': '@openai-1' }), 'openai-1');
+    assert.equal(await by(config, said({ model: `@openai-2/${m('mine')}` })), 'openai-2');
+    assert.deepEqual([heard('openai-1').json.model, heard('openai-2').json.model], [m('gpt'), m('gpt')]);
+    f.at['openai-2'].handler = fails(503);
+    assert.equal(await by(config, said({ model: `@openai-2/${m('mine')}` })), 'azure-prod');
+    const free = S('loadbalance', [{ passthrough: true, weight: 1 }, { provider: '@azure-prod', weight: 0 }]);
+    assert.equal(await by(free, said({ model: `@openai-1/${m('mine')}` })), 'openai-1');
+    assert.equal(heard('openai-1').json.model, m('mine'));
   });
 
   test('a body without a model: the config says it', async () => {
@@ -628,7 +650,7 @@ describe('how a config is named', () => {
   test('guardrails are refused rather than left out; empty lists are fine', async () => {
     for (const name of ['input_guardrails', 'output_guardrails', 'before_request_hooks', 'after_request_hooks']) {
       const r = await ask({ virtual_key: 'openai-1', [name]: ['pg-check-1'] });
-      assert.deepEqual([r.status, r.json.error.code, r.json.error.param], [501, 'not_implemented', name]);
+      assert.deepEqual([r.status, r.json.error.code, r.json.error.param], [501, 'not_implemented', `config.${name}`]);
       assert.equal((await ask({ virtual_key: 'openai-1', [name]: [] })).status, 200);
     }
   });
@@ -667,9 +689,9 @@ describe("Portkey's SDK", () => {
   });
 
   test('cacheForceRefresh and cacheNamespace', async () => {
-    const client = sdk({ config: { cache: { mode: 'simple' }, virtual_key: 'openai-1' } });
     const body = fresh();
-    const status = async (options) => (await client.chat.completions.create(body, options)).getHeaders()['cache-status'];
+    // a client each: it goes on sending what one of its calls said
+    const status = async (options) => (await sdk({ config: { cache: { mode: 'simple' }, virtual_key: 'openai-1' } }).chat.completions.create(body, options)).getHeaders()['cache-status'];
     assert.deepEqual([await status(), await status(), await status({ cacheForceRefresh: true }), await status({ cacheNamespace: 'user-123' }), await status({ cacheNamespace: 'user-123' }), await status()], ['MISS', 'HIT', 'REFRESH', 'MISS', 'HIT', 'HIT']);
   });
 
@@ -705,7 +727,7 @@ describe("Portkey's SDK", () => {
 
   test("OpenAI's SDK with createHeaders()", async () => {
     const client = new OpenAI({ apiKey: 'not-used', baseURL: `${f.proxy.url}/v1`, maxRetries: 0, defaultHeaders: createHeaders({ apiKey: KEY, config: 'pc-again-0f1e2d', virtualKey: 'openai-1', metadata: { a: 'b' } }) });
-    f.at['openai-1'].handler = inTurn(fails(429), well());
+    f.at['openai-1'].handler = inTurn(fails(429), well);
     const { response } = await client.chat.completions.create({ model: m('x'), messages }).withResponse();
     assert.equal(response.headers.get('x-portkey-retry-attempt-count'), '1');
     await client.chat.completions.create({ model: m('x'), messages }, { headers: createHeaders({ config: { virtual_key: 'openai-2' } }) });

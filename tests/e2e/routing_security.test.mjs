@@ -181,6 +181,17 @@ describe('addresses', () => {
     assert.equal(f.at.b.calls[0].headers.authorization, `Bearer ${up('b')}`);
   });
 
+  test('the header field for a host gets no further than a config', async () => {
+    const ask = (key, host, more = {}) => f.chat(undefined, { model: 'm-x' }, { key, headers: { 'x-portkey-custom-host': host, 'x-portkey-provider': '@b', ...more } });
+    for (const host of [`${f.at.c.url}/v1`, 'http://169.254.169.254/', `${f.at.c.url}/v1","api_key":"k`, `${f.at.c.url}/v1", "x": "`]) {
+      const r = await ask(KEY, host);
+      assert.equal(r.status, 400, `${host}: ${r.status} ${r.text}`);
+    }
+    assert.equal((await ask('key-locked', `${f.at.c.url}/v1`)).json.error.code, 'config_locked');
+    refused(await ask('key-bound-c', `${f.at.c.url}/v1`));
+    assert.deepEqual(f.calls(), {});
+  });
+
   test('no setting of a leaf makes another host of its kind\'s', async () => {
     for (const config of [
       { provider: 'bedrock', aws_access_key_id: 'AKIAX', aws_secret_access_key: 's', aws_region: '127.0.0.1/', model: 'x' }, { provider: 'bedrock', aws_access_key_id: 'AKIAX', aws_secret_access_key: 's', aws_region: 'a@127.0.0.1:1/#', model: 'x' },
@@ -298,9 +309,11 @@ test("one workspace's own config opens no breaker for another's; purges reach th
         assert.equal(r.status, 408, r.text);
       }
     }
+    for (let i = 0; i < 12; i++) assert.equal((await ask(bad, undefined, 'shared/late', { 'x-portkey-request-timeout': '20' })).status, 408);
     provider.handler = () => false;
-    const state = async (name) => (await control.must('GET', '/targets')).data_planes[0].targets.find((t) => t.provider === name && t.model === 'm');
+    const state = async (name, model = 'm') => (await control.must('GET', '/targets')).data_planes[0].targets.find((t) => t.provider === name && t.model === model);
     assert.equal((await state('shared')).state, 'closed');
+    assert.equal((await state('shared', 'late')).state, 'closed');
     assert.equal((await state('own')).state, 'open'); // what is its own it may close to itself
     assert.equal((await ask(good, undefined, 'shared/m')).status, 200);
   } finally {

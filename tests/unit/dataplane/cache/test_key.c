@@ -249,6 +249,27 @@ static void test_deep_nesting_costs_no_more(void **state)
     buffer_release(&a);
 }
 
+static void test_large_bodies_count_as_they_are(void **state)
+{
+    (void)state;
+    enum { ROOM = (4 << 20) + 64 };
+    char *a = mem_alloc(ROOM), *b = mem_alloc(ROOM);
+    for (size_t fill = (4 << 20) - 32; fill <= (4 << 20) + 32; fill += 64) {
+        /* the same object, with a blank in another place */
+        memset(a, 'x', fill);
+        memset(b, 'x', fill);
+        memcpy(a, "{\"a\": \"", 7);
+        memcpy(b, "{ \"a\":\"", 7);
+        memcpy(a + fill - 2, "\"}", 2);
+        memcpy(b + fill - 2, "\"}", 2);
+        struct cache_key_parts p = parts((struct str){a, fill}), q = parts((struct str){b, fill});
+        assert_true(same(&p, &p));
+        assert_int_equal(same(&p, &q), fill <= 4 << 20);
+    }
+    mem_free(a);
+    mem_free(b);
+}
+
 static void test_out_of_room(void **state)
 {
     (void)state;
@@ -390,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_the_one_spelling),
         cmocka_unit_test(test_many_members_in_any_order),
         cmocka_unit_test(test_deep_nesting_costs_no_more),
+        cmocka_unit_test(test_large_bodies_count_as_they_are),
         cmocka_unit_test(test_out_of_room),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_heads_come_back),

@@ -252,12 +252,13 @@ static void headers_are_sifted(void **state)
 {
     (void)state;
     world_request("POST", CHAT,
-                  DEV "\nCookie: a=b\nX-Forwarded-For: 1.2.3.4\nx-weir-trace: 1\nx-portkey-trace-id: "
-                      "c\nTransfer-Encoding: chunked"
-                      "\nConnection: close, x-hop\nx-hop: 1\nUser-Agent: sdk/1\ntraceparent: "
-                      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\nOpenAI-"
-                      "Organization: org-1\nIdempotency-Key: k"
-                      "\nAccept-Encoding: gzip\nContent-Type: text/plain",
+                  DEV
+                  "\nCookie: a=b\nX-Forwarded-For: 1.2.3.4\nx-weir-trace: 1\nx-portkey-trace-id: "
+                  "c\nTransfer-Encoding: chunked"
+                  "\nConnection: close, x-hop\nx-hop: 1\nUser-Agent: sdk/1\ntraceparent: "
+                  "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\nOpenAI-"
+                  "Organization: org-1\nIdempotency-Key: k"
+                  "\nAccept-Encoding: gzip\nContent-Type: text/plain",
                   "{\"model\":\"fast\"}");
     static const char *const gone[] = {
         "Cookie", "X-Forwarded", "x-weir",     "x-portkey",  "Transfer-Encoding",
