@@ -16,6 +16,7 @@
 #include "proto/control.pb-c.h"
 
 #define TICK_MS 1000
+#define AWAY_PATIENCE_MS 2000
 
 void bridge_wake(struct bridge *b)
 {
@@ -241,13 +242,16 @@ static void sleep_until(struct bridge *b, uint64_t at_ms, uint64_t now_ms)
     (void)pthread_mutex_unlock(&b->lock);
 }
 
+/* What nobody takes now waits in the spool for the next start: without a session the end is not put
+ * off for it. */
 static bool should_stop(struct bridge *b, uint64_t now_ms)
 {
     (void)pthread_mutex_lock(&b->lock);
     bool stopping = b->stopping;
-    uint64_t by_ms = b->stop_by_ms;
+    uint64_t by_ms = b->stop_by_ms, asked_ms = b->stop_asked_ms;
     (void)pthread_mutex_unlock(&b->lock);
-    return stopping && (now_ms >= by_ms || report_is_empty(b));
+    bool alone = b->phase == PHASE_AWAY && now_ms >= asked_ms + AWAY_PATIENCE_MS;
+    return stopping && (now_ms >= by_ms || alone || report_is_empty(b));
 }
 
 static void tend(struct bridge *b)
@@ -450,7 +454,8 @@ void bridge_stop(struct bridge *b, unsigned drain_ms)
     }
     (void)pthread_mutex_lock(&b->lock);
     b->stopping = b->woken = true;
-    b->stop_by_ms = clock_mono_ms() + drain_ms;
+    b->stop_asked_ms = clock_mono_ms();
+    b->stop_by_ms = b->stop_asked_ms + drain_ms;
     (void)pthread_cond_signal(&b->wake);
     (void)pthread_mutex_unlock(&b->lock);
     (void)pthread_join(b->thread, NULL);

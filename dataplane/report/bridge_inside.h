@@ -62,7 +62,7 @@ struct bridge {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* monotonic clock */
     bool woken, stopping;
-    uint64_t stop_by_ms;
+    uint64_t stop_asked_ms, stop_by_ms;
     uint64_t announced;  /* highest version heard of */
     struct list results; /* commands' results that no reply has confirmed */
     struct bridge_status status;

@@ -312,10 +312,10 @@ test("one workspace's own config opens no breaker for another's; purges reach th
     for (let i = 0; i < 12; i++) assert.equal((await ask(bad, undefined, 'shared/late', { 'x-portkey-request-timeout': '20' })).status, 408);
     provider.handler = () => false;
     const state = async (name, model = 'm') => (await control.must('GET', '/targets')).data_planes[0].targets.find((t) => t.provider === name && t.model === model);
+    assert.equal((await ask(good, undefined, 'shared/m')).status, 200);
     assert.equal((await state('shared')).state, 'closed');
     assert.equal((await state('shared', 'late')).state, 'closed');
     assert.equal((await state('own')).state, 'open'); // what is its own it may close to itself
-    assert.equal((await ask(good, undefined, 'shared/m')).status, 200);
   } finally {
     await proxy?.end();
     await control?.end();

@@ -30,6 +30,13 @@ async function openBrowser() {
   page.on('pageerror', (e) => complaints.push(`page: ${e.stack}`));
 }
 
+// Another key, which the proxy knows already.
+async function newKey() {
+  const key = (await control.must('POST', '/keys', { name: `key-${Date.now()}` })).secret;
+  await until('the proxy takes the key', async () => (await fetch(`${proxy.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })).status === 200);
+  return key;
+}
+
 // Calls of the harness go below the base path too; health answers at both.
 function standBelow(control) {
   control.url += BASE.replace(/\/$/, '');
@@ -238,6 +245,200 @@ test('a model is named, served, and deleted', async () => {
   await until('the proxy no longer serves it', async () => !(await served()).includes('house-model'), 5000);
 });
 
+// The editor takes what is typed into it as any editable text.
+async function write(field, document) {
+  await field.fill(typeof document === 'string' ? document : JSON.stringify(document));
+}
+
+const document = () => page.getByRole('textbox', { name: 'Document', exact: true });
+const versions = () => page.getByRole('table', { name: 'Versions' });
+const leaf = { provider: '@openai', override_params: { model: 'gpt-4o' } };
+
+test('a routing config with an error is told its place, and saved once that is mended', async () => {
+  await page.getByRole('link', { name: 'Routing configs' }).click();
+  await page.getByRole('link', { name: 'New config' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill('from-the-browser');
+  const create = page.getByRole('button', { name: 'Create and publish' });
+  await write(document(), '{"targets": [,]}');
+  await page.getByText('a value is expected here').waitFor();
+  assert.ok(await create.isDisabled());
+  await write(document(), { strategy: { mode: 'fallback' }, retry: { attempts: 99 }, targets: [leaf] });
+  await page.getByText('line 1, config.retry.attempts').waitFor();
+  await page.getByRole('status').getByText('must be from 0 to 10, not 99').waitFor();
+  assert.ok(await create.isDisabled());
+  await page.getByRole('button', { name: 'Format' }).click();
+  await page.getByText('line 6, config.retry.attempts').waitFor(); // it is marked where it stands
+  await until('the place is underlined', async () => (await page.locator('.cm-lintRange-error').textContent()) === '99');
+  await write(document(), { strategy: { mode: 'fallback' }, retry: { attempts: 2 }, targets: [leaf] });
+  await page.getByText('Valid', { exact: true }).waitFor();
+  await page.getByRole('list', { name: 'Strategy' }).getByText('retry 2×').waitFor();
+  await create.click();
+  await page.getByRole('heading', { name: 'from-the-browser' }).waitFor();
+  const { data } = await control.must('GET', '/configs?name=from-the-browser');
+  assert.deepEqual([data[0].published_version, data[0].document.retry], [1, { attempts: 2 }]);
+});
+
+test('version 2 is published, compared with the first, labelled, and rolled back', async () => {
+  await document().waitFor();
+  await write(document(), { targets: [leaf], cache: { mode: 'simple', max_age: 60 } });
+  await page.getByLabel('Note').fill('one target, with a cache');
+  await page.getByRole('button', { name: 'Save and publish' }).click();
+  await page.waitForURL(/version=2/);
+  const row = (n) => versions().getByRole('row').filter({ has: page.getByRole('cell', { name: String(n), exact: true }) });
+  await row(2).getByText('Published').waitFor();
+  await row(2).getByText('one target, with a cache').waitFor();
+  const published = async () => (await control.must('GET', '/configs?name=from-the-browser')).data[0];
+  assert.equal((await published()).published_version, 2);
+
+  await page.getByRole('button', { name: 'Compare version 1' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox', { name: 'Version 1' }).getByText('fallback').waitFor();
+  await dialog.getByRole('textbox', { name: 'Version 2' }).getByText('max_age').waitFor();
+  assert.ok((await dialog.locator('.cm-changedText, .cm-changedLine').count()) > 0);
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+
+  await page.getByRole('button', { name: 'Labels of version 2' }).click();
+  await dialog.getByLabel('Add or move a label here').fill('staging');
+  await page.keyboard.press('Enter');
+  await dialog.getByRole('button', { name: 'Remove staging' }).waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+
+  await page.getByRole('button', { name: 'Roll back to version 1' }).click();
+  await dialog.getByRole('button', { name: 'Roll back' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await row(1).getByText('Published').waitFor();
+  const { published_version, latest_version, labels } = await published();
+  assert.deepEqual([published_version, latest_version, labels], [1, 2, { staging: 2 }]);
+});
+
+test('a draft is not lost unasked', async () => {
+  await write(document(), '{}');
+  await page.getByRole('link', { name: 'Home' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Leave without saving?' });
+  await dialog.getByRole('button', { name: 'Stay' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Undo all changes' }).click();
+  await page.getByRole('link', { name: 'Home' }).click();
+  await page.getByRole('table', { name: 'Last requests' }).waitFor();
+});
+
+test('a key goes by the config, and its request tells so', async () => {
+  await page.getByRole('link', { name: 'Virtual keys' }).click();
+  await page.getByRole('button', { name: 'Routing of from-the-browser' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Routing config').fill('from-the-browser@staging');
+  await dialog.getByLabel('Tags').fill('gold');
+  await page.keyboard.press('Enter');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('row').filter({ hasText: 'from-the-browser@staging' }).getByText('gold').waitFor();
+  await until('the cache of that config answers', async () => {
+    const r = await proxy.chat(secret, { model: 'gpt-4o', messages: [{ role: 'user', content: 'Cache me' }] });
+    await r.arrayBuffer();
+    return r.headers.get('x-weir-cache') === 'hit';
+  }, 8000);
+  await page.getByRole('link', { name: 'Home' }).click();
+  const row = page.getByRole('table', { name: 'Last requests' }).getByRole('row').filter({ hasText: 'from the cache' }).first();
+  await row.getByRole('link').click();
+  await dialog.getByText('answered from it').waitFor();
+  await dialog.getByRole('link', { name: 'version 2' }).click();
+  await page.waitForURL(/configs\/cfg_[0-9a-f]+\?version=2/);
+});
+
+test('the targets page shows a target that has tripped', async () => {
+  await control.must('POST', '/providers', { name: 'unreachable', kind: 'openai', base_url: 'http://127.0.0.1:1/v1', api_key: 'sk' });
+  // of the organization's own word: a caller's breakers are not told of
+  await control.must('POST', '/configs', {
+    name: 'tripping',
+    document: { strategy: { mode: 'fallback' }, circuit_breaker: { threshold: 2, minimum_requests: 2, cooldown_ms: 600000 }, targets: [{ provider: '@unreachable', override_params: { model: 'gpt-4o' } }, leaf] },
+  });
+  const key = await newKey();
+  await until('the breaker opens', async () => {
+    const r = await proxy.chat(key, { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] }, { 'x-weir-config': 'tripping' });
+    await r.arrayBuffer();
+    const { data_planes } = await control.must('GET', '/targets');
+    return data_planes[0].targets.some((t) => t.provider === 'unreachable' && t.state === 'open');
+  });
+  await page.getByRole('link', { name: 'Targets' }).click();
+  const table = page.getByRole('table', { name: 'Targets' });
+  const row = table.getByRole('row').filter({ hasText: 'unreachable' });
+  await row.getByText('Open', { exact: true }).waitFor();
+  assert.match(await row.textContent(), /tried in \d+ s.*failed/);
+  assert.ok((await table.getByRole('row').nth(1).textContent()).includes('unreachable')); // before what is well
+  await page.getByLabel('State').selectOption('closed');
+  await page.waitForURL(/state=closed/);
+  await row.waitFor({ state: 'detached' });
+  await table.getByRole('row').filter({ hasText: 'openai' }).first().waitFor();
+});
+
+test('explain shows the decisions that a request would meet, and sends none', async () => {
+  const before = (await control.must('GET', '/targets')).data_planes[0].targets.reduce((n, t) => n + t.total_requests, 0);
+  await page.getByRole('link', { name: 'Explain', exact: true }).click();
+  await page.getByLabel('Whose request').selectOption({ label: await page.getByRole('option', { name: /^from-the-browser/ }).textContent() });
+  await page.getByLabel('Header fields').fill('x-weir-metadata: {"plan": "pro"}');
+  await page.getByLabel('Routing config').selectOption('proposed');
+  await write(page.getByRole('textbox', { name: 'Proposed document' }), {
+    strategy: { mode: 'conditional', default: 'cheap', conditions: [{ query: { 'metadata.plan': { $eq: 'pro' } }, then: 'best' }] },
+    targets: [{ name: 'best', strategy: { mode: 'fallback' }, targets: [{ provider: '@unreachable', override_params: { model: 'gpt-4o' } }, leaf] }, { name: 'cheap', ...leaf }],
+  });
+  await page.getByRole('button', { name: 'Explain', exact: true }).click();
+  await page.getByRole('status').getByText('It would be sent to openai, model gpt-4o').waitFor();
+  const condition = page.getByRole('list', { name: 'Conditions' }).getByRole('listitem');
+  assert.match(await condition.textContent(), /Holds.*metadata\.plan = "pro".*it saw metadata\.plan = "pro"/);
+  const inner = page.getByRole('table', { name: 'config.targets[0]: fallback' });
+  await inner.getByRole('row').filter({ hasText: 'config.targets[0].targets[0]' }).getByText('open', { exact: true }).waitFor();
+  await inner.getByRole('row').filter({ hasText: 'config.targets[0].targets[1]' }).getByText('Chosen').waitFor();
+  const after = (await control.must('GET', '/targets')).data_planes[0].targets.reduce((n, t) => n + t.total_requests, 0);
+  assert.equal(after, before);
+});
+
+test('a prompt is written as messages, published, and expands as it was tried', async () => {
+  await page.getByRole('link', { name: 'Prompts' }).click();
+  await page.getByRole('link', { name: 'New prompt' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill('greeting');
+  await page.getByLabel('Text of message 1').fill('Be {{tone}}.');
+  await page.getByLabel('Text of message 2').fill('{{question');
+  await page.getByText(/is not closed/).waitFor();
+  await page.getByLabel('Text of message 2').fill('{{question}}');
+  await page.getByRole('table', { name: 'Variables' }).getByRole('row').filter({ hasText: 'question' }).waitFor();
+  await page.getByRole('button', { name: 'Create and publish' }).click();
+  await page.getByRole('heading', { name: 'greeting' }).waitFor();
+  await page.getByRole('textbox', { name: 'tone' }).fill('kind');
+  await page.getByRole('textbox', { name: 'question' }).fill('Why?');
+  await page.getByLabel('With key').selectOption({ label: await page.getByRole('option', { name: /^from-the-browser/ }).textContent() });
+  await until('the data plane has the prompt', async () => {
+    await page.getByRole('button', { name: 'Explain the call' }).click();
+    return page.getByText('It would be sent to openai, model gpt-4o').or(page.getByText('It would be answered from the cache')).isVisible();
+  });
+  const rendered = await fetch(`${proxy.url}/v1/prompts/greeting/render`, {
+    method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ variables: { tone: 'kind', question: 'Why?' } }),
+  });
+  assert.deepEqual((await rendered.json()).data.messages.map((m) => m.content), ['Be kind.', 'Why?']);
+});
+
+test('who may only read finds configs without a way to change them', async () => {
+  const password = 'another long password';
+  const user = await control.must('POST', '/users', { email: 'reader@example.test', password });
+  await control.must('POST', '/memberships', { user_id: user.id, role: 'auditor' });
+  const third = await chromium.launchPersistentContext(join(folder.folder, 'third'), { executablePath: '/usr/bin/chromium', args: FLAGS });
+  const view = third.pages()[0] ?? (await third.newPage());
+  try {
+    await view.goto(`${control.url}/configs`);
+    await view.getByLabel('E-mail').fill(user.email);
+    await view.getByRole('textbox', { name: 'Password' }).fill(password);
+    await view.getByRole('button', { name: 'Sign in' }).click();
+    await view.getByRole('link', { name: 'from-the-browser' }).click();
+    await view.getByText('Your role may read it, but not change it.').waitFor();
+    await view.getByRole('button', { name: 'Compare version 1' }).waitFor();
+    for (const name of [/^Save/, /^Roll back/, /^Publish/, /^Labels/, /^Delete/]) assert.equal(await view.getByRole('button', { name }).count(), 0, String(name));
+    assert.equal(await view.getByRole('link', { name: 'Explain' }).count(), 0);
+  } finally {
+    await third.close();
+  }
+});
+
 test('a token for a new data plane is shown once, with its command', async () => {
   await page.getByRole('link', { name: 'Data planes', exact: true }).click();
   await page.getByRole('button', { name: 'Add data plane' }).first().click();
@@ -288,7 +489,8 @@ if (process.env.WEIR_TEST_SCREENSHOTS) test('screenshots', async () => {
 
 test('pages fit a screen of 360 pixels', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  for (const path of ['', 'keys', 'models', 'providers', 'data-planes', 'catalogue']) {
+  const { data } = await control.must('GET', '/configs?name=from-the-browser');
+  for (const path of ['', 'keys', 'models', 'providers', 'data-planes', 'catalogue', 'configs', `configs/${data[0].id}`, 'prompts', 'targets']) {
     await page.goto(`${control.url}/${path}`);
     await page.getByRole('table').first().getByRole('row').nth(1).waitFor();
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, path);

@@ -7,7 +7,7 @@ import type { paths } from './schema';
 
 const TIMEOUT_MS = 20_000;
 
-type Method = 'get' | 'post' | 'patch' | 'delete';
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 /* Paths that know the method. */
 type PathOf<M extends Method> = { [P in keyof paths]: paths[P] extends { [K in M]: unknown } ? P : never }[keyof paths] & string;
 
@@ -79,6 +79,7 @@ async function call<T>(method: Method, path: string, parse: Parser<T>, options: 
 export const api = {
   get: <T>(path: PathOf<'get'>, parse: Parser<T>, options: CallOptions<undefined> = {}) => call('get', path, parse, options),
   post: <T, P extends PathOf<'post'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'post'>> = {}) => call('post', path, parse, options),
+  put: <T, P extends PathOf<'put'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'put'>> = {}) => call('put', path, parse, options),
   patch: <T, P extends PathOf<'patch'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'patch'>> = {}) => call('patch', path, parse, options),
   delete: <T>(path: PathOf<'delete'>, parse: Parser<T>, options: CallOptions<undefined> = {}) => call('delete', path, parse, options),
 };

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schemas/routing-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The JSON Schema of routing configs */
+        get: operations["getRoutingConfigSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/session": {
         parameters: {
             query?: never;
@@ -367,6 +384,254 @@ export interface paths {
         patch: operations["updateModel"];
         trace?: never;
     };
+    "/configs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List routing configs */
+        get: operations["listConfigs"];
+        put?: never;
+        /** Make one with its first version */
+        post: operations["createConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/configs/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Is the document a routing config's? Nothing is stored */
+        post: operations["validateConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/configs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getConfig"];
+        put?: never;
+        post?: never;
+        /** Delete it with all its versions; refused while a key or model refers to it */
+        delete: operations["deleteConfig"];
+        options?: never;
+        head?: never;
+        /** Change name or description */
+        patch: operations["updateConfig"];
+        trace?: never;
+    };
+    "/configs/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its versions, newest first */
+        get: operations["listConfigVersions"];
+        put?: never;
+        /** Make the next version; publish and labels need config.publish */
+        post: operations["createConfigVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/configs/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one version */
+        get: operations["getConfigVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/configs/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publish a version; an older one is a rollback */
+        post: operations["publishConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/configs/{id}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Point a label at a version */
+        put: operations["putConfigLabel"];
+        post?: never;
+        /** Take a label away; refused while a key or model refers to it */
+        delete: operations["deleteConfigLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List prompts */
+        get: operations["listPrompts"];
+        put?: never;
+        /** Make one with its first version */
+        post: operations["createPrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prompts/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Is the document a prompt's? Nothing is stored */
+        post: operations["validatePrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prompts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getPrompt"];
+        put?: never;
+        post?: never;
+        /** Delete it with all its versions */
+        delete: operations["deletePrompt"];
+        options?: never;
+        head?: never;
+        /** Change name or description */
+        patch: operations["updatePrompt"];
+        trace?: never;
+    };
+    "/prompts/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its versions, newest first */
+        get: operations["listPromptVersions"];
+        put?: never;
+        /** Make the next version; publish and labels need prompt.publish */
+        post: operations["createPromptVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prompts/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one version */
+        get: operations["getPromptVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prompts/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publish a version; an older one is a rollback */
+        post: operations["publishPrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prompts/{id}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Point a label at a version */
+        put: operations["putPromptLabel"];
+        post?: never;
+        /** Take a label away */
+        delete: operations["deletePromptLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/catalogue": {
         parameters: {
             query?: never;
@@ -666,6 +931,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/usage/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sums over usage events: requests, cost, and what the cache saved */
+        get: operations["summarizeUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What would be done with a request, without sending it; a data plane answers */
+        post: operations["explainRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How targets (provider, model, key) are, as each connected data plane sees them */
+        get: operations["listTargets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/cache/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Forget the cached answers of a workspace, or of all that one may purge, in each connected data plane */
+        post: operations["purgeCache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -848,6 +1181,11 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             };
+            /** @description default routing config: NAME, NAME@VERSION, NAME@LABEL, or an id in place of the name */
+            config: string | null;
+            /** @description callers may not bring another */
+            config_locked: boolean;
+            tags: string[];
             disabled: boolean;
             /** Format: date-time */
             expires_at: string | null;
@@ -888,6 +1226,8 @@ export interface components {
             timeout_ms: number;
             /** @description empty: no credential is stored */
             api_key_mask: string;
+            /** @description API keys that are stored: api_key and api_keys together */
+            api_keys_count: number;
             /** @description names of the secrets that are stored: api_key, client_secret ... */
             secrets: string[];
             /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
@@ -917,6 +1257,24 @@ export interface components {
             /** @description header fields that every request gets */
             headers?: {
                 [key: string]: string;
+            };
+            /** @description GETs that a data plane makes to find out whether the provider is well; absent: none */
+            health_check?: {
+                /** @default 10000 */
+                interval_ms: number;
+                /** @default 5000 */
+                timeout_ms: number;
+                /**
+                 * @description so many in a row open the breaker
+                 * @default 3
+                 */
+                failures: number;
+                /** @default 30000 */
+                cooldown_ms: number;
+                /** @description on the provider's host, from its root; its list of models when not given */
+                path?: string;
+                /** @description any 2xx when not given */
+                expect_status?: number;
             };
             /** @description members of OpenAI's chat body to rename */
             rename_params?: {
@@ -980,6 +1338,8 @@ export interface components {
             /** @description id (ws_...) */
             workspace_id: string | null;
             name: string;
+            /** @description routing config that requests go by in place of the targets: NAME, NAME@VERSION, NAME@LABEL, or an id */
+            config: string | null;
             settings: {
                 [key: string]: unknown;
             };
@@ -995,6 +1355,171 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        Config: {
+            /** @description id (cfg_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...); null: shared by the organization */
+            workspace_id: string | null;
+            name: string;
+            description: string;
+            /** @description what a bare name means; 0: none */
+            published_version: number;
+            latest_version: number;
+            /** @description label: version */
+            labels: {
+                [key: string]: number;
+            };
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description the published version's, else the newest's; null in a list whose documents pass 16 MiB together */
+            document: {
+                [key: string]: unknown;
+            } | null;
+        };
+        ConfigCreate: {
+            /** @description id (ws_...) */
+            workspace_id?: string;
+            /** @description a name, in place of workspace_id; default: shared by the organization */
+            workspace?: string;
+            /** @description does not begin as ids do (cfg_) */
+            name: string;
+            description?: string;
+            /** @description GET /schemas/routing-config; at most 1 MiB. Credentials in it are write-only: they are sealed, and shown as "weir-secret:N", which a later version may repeat to keep them */
+            document: {
+                [key: string]: unknown;
+            };
+            /** @description why this version */
+            note?: string;
+            /** @default true */
+            publish: boolean;
+            labels?: string[];
+        };
+        Prompt: {
+            /** @description id (prm_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...); null: shared by the organization */
+            workspace_id: string | null;
+            name: string;
+            description: string;
+            /** @description what a bare name means; 0: none */
+            published_version: number;
+            latest_version: number;
+            /** @description label: version */
+            labels: {
+                [key: string]: number;
+            };
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description included by other prompts under its name; no prompt itself */
+            partial: boolean;
+            /** @description the published version's, else the newest's; null in a list whose documents pass 16 MiB together */
+            document: {
+                [key: string]: unknown;
+            } | string | null;
+        };
+        PromptCreate: {
+            /** @description id (ws_...) */
+            workspace_id?: string;
+            /** @description a name, in place of workspace_id; default: shared by the organization */
+            workspace?: string;
+            /** @description does not begin as ids do (prm_) */
+            name: string;
+            description?: string;
+            /** @default false */
+            partial: boolean;
+            /** @description at most 1 MiB; of a partial: its text, or {"text": ...} */
+            document: {
+                [key: string]: unknown;
+            } | string;
+            /** @description why this version */
+            note?: string;
+            /** @default true */
+            publish: boolean;
+            labels?: string[];
+        };
+        DocumentUpdate: {
+            name?: string;
+            description?: string;
+        };
+        DocumentVersion: {
+            number: number;
+            /** @description null in a list whose documents pass 16 MiB together */
+            document: Record<string, never> | string | null;
+            note: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description id (usr_... or tok_...) */
+            created_by: string;
+            published: boolean;
+            labels: string[];
+        };
+        DocumentVersionCreate: {
+            document: Record<string, never> | string;
+            /** @description why this version */
+            note?: string;
+            /** @default false */
+            publish: boolean;
+            /** @description moved to this version */
+            labels?: string[];
+        };
+        DocumentPointer: {
+            version: number;
+        };
+        DocumentQuestion: {
+            document: unknown;
+        };
+        PromptQuestion: {
+            document: unknown;
+            /** @default false */
+            partial: boolean;
+        };
+        ConfigVerdict: {
+            valid: boolean;
+            error: null | {
+                code: string;
+                message: string;
+                /** @description the path in the document: config.targets[1].retry.attempts */
+                param: string | null;
+            };
+        };
+        PromptVerdict: {
+            valid: boolean;
+            error: null | {
+                code: string;
+                message: string;
+                /** @description the path in the document: config.targets[1].retry.attempts */
+                param: string | null;
+            };
+            /** @description when valid: what its templates use, and declares */
+            variables?: {
+                name: string;
+                required: boolean;
+                /** @description any JSON value; null: none */
+                default: unknown;
+            }[];
         };
         /** @description pico-USD per unit; tiers by the length of the prompt in tokens: above which, and the price that then holds for the whole request */
         Price: number | {
@@ -1235,6 +1760,12 @@ export interface components {
             bound_nanousd: number;
             cost_nanousd: number;
             upstream_request_id: string;
+            /** @description empty (the first), retry, fallback or hedge */
+            kind: string;
+            /** @description which node of the routing config */
+            option: string;
+            /** @description number of the key among the provider's */
+            credential: number;
             quantities: components["schemas"]["Quantity"][];
         };
         Event: {
@@ -1269,9 +1800,70 @@ export interface components {
                 [key: string]: unknown;
             };
             trace_id: string;
+            /** @description empty, hit, miss, refresh or coalesced */
+            cache_status: string;
+            /** @description what a hit would have cost */
+            saved_nanousd: number;
+            /** @description what a hit would have taken */
+            saved_us: number;
+            /** @description routing config that was followed (cfg_...); null: none, or an inline one */
+            config_id: string | null;
+            config_version_number: number;
+            /** @description arms of splits that were taken, joined by / */
+            assignment: string;
+            /** @description id (prm_...) */
+            prompt_id: string | null;
+            prompt_version: number;
+            /** @description the request whose copy this is (evt_...) */
+            mirror_of: string | null;
             /** Format: date-time */
             received_at: string;
             attempts: components["schemas"]["Attempt"][];
+        };
+        UsageSum: {
+            /** @description of groups alone */
+            group?: string;
+            requests: number;
+            /** @description answered from the cache, or with an equal request's answer */
+            cache_hits: number;
+            cost_nanousd: number;
+            saved_nanousd: number;
+            saved_us: number;
+        };
+        PlaneName: {
+            /** @description id (dp_...) */
+            id: string;
+            name: string | null;
+        };
+        TargetHealth: {
+            /** @description id (prov_...) */
+            provider_id: string;
+            provider: string;
+            /** @description empty: the provider as a whole */
+            model: string;
+            /** @description number of the key among the provider's */
+            credential: number;
+            /** @enum {string} */
+            state: "closed" | "open" | "half_open";
+            reopens_in_ms?: number;
+            /** @description to the first token; 0: not known */
+            latency_ms?: number;
+            p95_ms?: number;
+            in_flight?: number;
+            /** @description of the last minute */
+            requests?: number;
+            /** @description of the last minute */
+            failures?: number;
+            /** @description as the provider last told */
+            requests_left?: number | null;
+            tokens_left?: number | null;
+            limits_reset_in_ms?: number | null;
+            last_used_ms_ago?: number;
+            total_requests?: number;
+            total_failures?: number;
+            total_retries_refused?: number;
+        } & {
+            [key: string]: unknown;
         };
         AuditEntry: {
             id: string;
@@ -1424,6 +2016,11 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
+            /** @description default routing config: NAME, NAME@VERSION, NAME@LABEL, or an id in place of the name */
+            config?: string | null;
+            /** @description callers may not bring another */
+            config_locked?: boolean;
+            tags?: string[];
             disabled?: boolean;
             /** Format: date-time */
             expires_at?: string | null;
@@ -1437,6 +2034,11 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
+            /** @description default routing config: NAME, NAME@VERSION, NAME@LABEL, or an id in place of the name */
+            config?: string | null;
+            /** @description callers may not bring another */
+            config_locked?: boolean;
+            tags?: string[];
             disabled?: boolean;
             /** Format: date-time */
             expires_at?: string | null;
@@ -1457,6 +2059,26 @@ export interface components {
             };
             /** @description 0: the data plane's default */
             timeout_ms?: number;
+            /** @description write-only; further API keys, used in turns: the whole list; null or empty: none */
+            api_keys?: string[] | null;
+            /** @description GETs that a data plane makes to find out whether the provider is well; absent: none */
+            health_check?: {
+                /** @default 10000 */
+                interval_ms: number;
+                /** @default 5000 */
+                timeout_ms: number;
+                /**
+                 * @description so many in a row open the breaker
+                 * @default 3
+                 */
+                failures: number;
+                /** @default 30000 */
+                cooldown_ms: number;
+                /** @description on the provider's host, from its root; its list of models when not given */
+                path?: string;
+                /** @description any 2xx when not given */
+                expect_status?: number;
+            } | boolean | null;
             /** @description write-only; absent: as it was (not allowed when the provider moves to another server), null: none */
             api_key?: string | null;
             /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
@@ -1517,6 +2139,26 @@ export interface components {
             };
             /** @description 0: the data plane's default */
             timeout_ms?: number;
+            /** @description write-only; further API keys, used in turns: the whole list; null or empty: none */
+            api_keys?: string[] | null;
+            /** @description GETs that a data plane makes to find out whether the provider is well; absent: none */
+            health_check?: {
+                /** @default 10000 */
+                interval_ms: number;
+                /** @default 5000 */
+                timeout_ms: number;
+                /**
+                 * @description so many in a row open the breaker
+                 * @default 3
+                 */
+                failures: number;
+                /** @default 30000 */
+                cooldown_ms: number;
+                /** @description on the provider's host, from its root; its list of models when not given */
+                path?: string;
+                /** @description any 2xx when not given */
+                expect_status?: number;
+            } | boolean | null;
             /** @description write-only; absent: as it was (not allowed when the provider moves to another server), null: none */
             api_key?: string | null;
             /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
@@ -1571,16 +2213,22 @@ export interface components {
             /** @description a name, in place of workspace_id; default: the only one */
             workspace?: string;
             name: string;
+            /** @description routing config that requests go by in place of the targets: NAME, NAME@VERSION, NAME@LABEL, or an id */
+            config?: string | null;
             settings?: {
                 [key: string]: unknown;
             };
-            targets: components["schemas"]["Target"][];
+            /** @description at least one where there is no config */
+            targets?: components["schemas"]["Target"][];
         };
         ModelUpdate: {
             name?: string;
+            /** @description routing config that requests go by in place of the targets: NAME, NAME@VERSION, NAME@LABEL, or an id */
+            config?: string | null;
             settings?: {
                 [key: string]: unknown;
             };
+            /** @description at least one where there is no config */
             targets?: components["schemas"]["Target"][];
         };
         DataPlaneGroupCreate: {
@@ -1641,6 +2289,26 @@ export interface components {
                 };
                 /** @description 0: the data plane's default */
                 timeout_ms?: number;
+                /** @description write-only; further API keys, used in turns: the whole list; null or empty: none */
+                api_keys?: string[] | null;
+                /** @description GETs that a data plane makes to find out whether the provider is well; absent: none */
+                health_check?: {
+                    /** @default 10000 */
+                    interval_ms: number;
+                    /** @default 5000 */
+                    timeout_ms: number;
+                    /**
+                     * @description so many in a row open the breaker
+                     * @default 3
+                     */
+                    failures: number;
+                    /** @default 30000 */
+                    cooldown_ms: number;
+                    /** @description on the provider's host, from its root; its list of models when not given */
+                    path?: string;
+                    /** @description any 2xx when not given */
+                    expect_status?: number;
+                } | boolean | null;
                 /** @description write-only; absent: as it was (not allowed when the provider moves to another server), null: none */
                 api_key?: string | null;
                 /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
@@ -1689,12 +2357,42 @@ export interface components {
                 drop_params?: string[] | null;
                 disabled?: boolean;
             }[];
+            configs?: {
+                /** @description does not begin as ids do (cfg_) */
+                name: string;
+                description?: string;
+                /** @description GET /schemas/routing-config; at most 1 MiB. Credentials in it are write-only: they are sealed, and shown as "weir-secret:N", which a later version may repeat to keep them */
+                document: {
+                    [key: string]: unknown;
+                };
+                /** @description why this version */
+                note?: string;
+                /** @description that point at this document */
+                labels?: string[];
+            }[];
+            prompts?: {
+                /** @description does not begin as ids do (prm_) */
+                name: string;
+                description?: string;
+                /** @default false */
+                partial: boolean;
+                /** @description at most 1 MiB; of a partial: its text, or {"text": ...} */
+                document: {
+                    [key: string]: unknown;
+                } | string;
+                /** @description why this version */
+                note?: string;
+                /** @description that point at this document */
+                labels?: string[];
+            }[];
             models?: {
                 name: string;
+                /** @description routing config that requests go by in place of the targets: NAME, NAME@VERSION, NAME@LABEL, or an id */
+                config?: string | null;
                 settings?: {
                     [key: string]: unknown;
                 };
-                targets: components["schemas"]["Target"][];
+                targets?: components["schemas"]["Target"][];
             }[];
             keys?: {
                 /** @description a secret that the user brings; absent: one is minted */
@@ -1707,6 +2405,11 @@ export interface components {
                 metadata?: {
                     [key: string]: unknown;
                 };
+                /** @description default routing config: NAME, NAME@VERSION, NAME@LABEL, or an id in place of the name */
+                config?: string | null;
+                /** @description callers may not bring another */
+                config_locked?: boolean;
+                tags?: string[];
                 disabled?: boolean;
                 /** Format: date-time */
                 expires_at?: string | null;
@@ -1728,6 +2431,8 @@ export interface components {
         ApplyReport: {
             dry_run: boolean;
             providers: components["schemas"]["SectionReport"];
+            configs: components["schemas"]["SectionReport"];
+            prompts: components["schemas"]["SectionReport"];
             models: components["schemas"]["SectionReport"];
             keys: components["schemas"]["SectionReport"];
             /** @description of newly minted keys, shown once */
@@ -1781,6 +2486,28 @@ export interface components {
 export type $defs = Record<string, never>;
 export interface operations {
     getOpenapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getRoutingConfigSchema: {
         parameters: {
             query?: never;
             header?: never;
@@ -3050,6 +3777,762 @@ export interface operations {
             "5XX": components["responses"]["Error"];
         };
     };
+    listConfigs: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                workspace_id?: string;
+                workspace?: string;
+                owned_by?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Config"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createConfig: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Config"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    validateConfig: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentQuestion"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigVerdict"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getConfig: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Config"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteConfig: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateConfig: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Config"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listConfigVersions: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["DocumentVersion"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createConfigVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentVersionCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentVersion"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getConfigVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentVersion"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    publishConfig: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentPointer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Config"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    putConfigLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentPointer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Config"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteConfigLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listPrompts: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                workspace_id?: string;
+                workspace?: string;
+                owned_by?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Prompt"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createPrompt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    validatePrompt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptQuestion"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVerdict"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getPrompt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deletePrompt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updatePrompt: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listPromptVersions: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["DocumentVersion"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createPromptVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentVersionCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentVersion"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getPromptVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentVersion"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    publishPrompt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentPointer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    putPromptLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentPointer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deletePromptLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
     listCatalogue: {
         parameters: {
             query?: {
@@ -3817,6 +5300,13 @@ export interface operations {
                 /** @description 200, or 5xx */
                 status?: string;
                 outcome?: string;
+                /** @description hit, miss, refresh or coalesced */
+                cache_status?: string;
+                /** @description routing config that was followed */
+                config_id?: string;
+                prompt_id?: string;
+                /** @description arms of splits that were taken, joined by / */
+                assignment?: string;
                 from?: string;
                 to?: string;
             };
@@ -3866,6 +5356,172 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    summarizeUsage: {
+        parameters: {
+            query?: {
+                /** @description one row each in groups, most requests first, 1000 at most */
+                group_by?: "day" | "model" | "key_id" | "cache_status" | "config_id" | "prompt_id" | "assignment";
+                key_id?: string;
+                model?: string;
+                /** @description 200, or 5xx */
+                status?: string;
+                outcome?: string;
+                /** @description hit, miss, refresh or coalesced */
+                cache_status?: string;
+                /** @description routing config that was followed */
+                config_id?: string;
+                prompt_id?: string;
+                /** @description arms of splits that were taken, joined by / */
+                assignment?: string;
+                from?: string;
+                to?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        total: components["schemas"]["UsageSum"];
+                        groups: components["schemas"]["UsageSum"][];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    explainRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description whose request it would be (key_...) */
+                    key: string;
+                    /** @description which one to ask (dp_...); any when not given */
+                    data_plane?: string | null;
+                    method?: string;
+                    /** @example /v1/chat/completions */
+                    path?: string;
+                    headers?: Record<string, never> | null;
+                    /** @description the request's body */
+                    body?: unknown;
+                    /** @description a proposed routing config in place of the one in force */
+                    config?: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data_plane: components["schemas"]["PlaneName"];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listTargets: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data_planes: {
+                            id: string;
+                            name: string | null;
+                            targets: components["schemas"]["TargetHealth"][];
+                            /** @description it knows more than it could tell */
+                            truncated: boolean;
+                            /** @description why it did not answer */
+                            error: string | null;
+                        }[];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    purgeCache: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    workspace_id?: string;
+                    /** @description its name, in place of the id */
+                    workspace?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description that did it */
+                        data_planes: number;
+                        /** @description connected lately, but without an answer */
+                        unreachable: number;
+                        /** @description that are gone */
+                        entries: number;
+                    };
                 };
             };
             "4XX": components["responses"]["Error"];

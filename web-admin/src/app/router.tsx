@@ -69,7 +69,12 @@ function parseNew(search: Record<string, unknown>): { new?: true } {
   return { new: search.new === true ? true : undefined };
 }
 
-export const homeRoute = createRoute({ getParentRoute: () => shell, path: '/', component: lazyRouteComponent(() => import('../features/home/page'), 'HomePage') });
+/* ?event=: the request whose dialog is open. */
+function parseHomeSearch({ event }: Record<string, unknown>): { event?: string } {
+  return { event: typeof event === 'string' && event !== '' ? event : undefined };
+}
+
+export const homeRoute = createRoute({ getParentRoute: () => shell, path: '/', validateSearch: parseHomeSearch, component: lazyRouteComponent(() => import('../features/home/page'), 'HomePage') });
 /* ?revoked=true: those too. */
 function parseKeysSearch(search: Record<string, unknown>): { new?: true; revoked?: true } {
   return { ...parseNew(search), revoked: search.revoked === true ? true : undefined };
@@ -80,15 +85,50 @@ export const providersRoute = createRoute({ getParentRoute: () => shell, path: '
 export const modelsRoute = createRoute({ getParentRoute: () => shell, path: '/models', validateSearch: parseNew, component: lazyRouteComponent(() => import('../features/models/page'), 'ModelsPage') });
 export const dataPlanesRoute = createRoute({ getParentRoute: () => shell, path: '/data-planes', validateSearch: parseNew, component: lazyRouteComponent(() => import('../features/data_planes/page'), 'DataPlanesPage') });
 
+const wordOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+
 /* ?q=, ?provider=: what the list is narrowed to; ?edit=: the entry whose dialog is open. */
 function parseCatalogueSearch(search: Record<string, unknown>): { q?: string; provider?: string; edit?: string } {
-  const word = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
-  return { q: word(search.q), provider: word(search.provider), edit: word(search.edit) };
+  return { q: wordOf(search.q), provider: wordOf(search.provider), edit: wordOf(search.edit) };
 }
 
 export const catalogueRoute = createRoute({ getParentRoute: () => shell, path: '/catalogue', validateSearch: parseCatalogueSearch, component: lazyRouteComponent(() => import('../features/catalogue/page'), 'CataloguePage') });
 
-const tree = root.addChildren([signInRoute, shell.addChildren([homeRoute, keysRoute, modelsRoute, catalogueRoute, providersRoute, dataPlanesRoute])]);
+const versionOf = (value: unknown) => (typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : undefined);
+
+/* ?version=: which one is shown; ?left=&right=: which two are compared. */
+function parseDocumentSearch({ version, left, right }: Record<string, unknown>): { version?: number; left?: number; right?: number } {
+  return { version: versionOf(version), left: versionOf(left), right: versionOf(right) };
+}
+
+/* ?q=, ?state=: what the list is narrowed to. */
+function parseTargetsSearch({ q, state }: Record<string, unknown>): { q?: string; state?: string } {
+  return { q: typeof q === 'number' ? String(q) : wordOf(q), state: wordOf(state) };
+}
+
+/* ?config=, ?version=: which document is proposed. */
+function parseExplainSearch({ config, version }: Record<string, unknown>): { config?: string; version?: number } {
+  return { config: wordOf(config), version: versionOf(version) };
+}
+
+const configs = () => import('../features/configs/page');
+const prompts = () => import('../features/prompts/page');
+
+export const configsRoute = createRoute({ getParentRoute: () => shell, path: '/configs', component: lazyRouteComponent(configs, 'ConfigsPage') });
+export const newConfigRoute = createRoute({ getParentRoute: () => shell, path: '/configs/new', component: lazyRouteComponent(configs, 'NewConfigPage') });
+export const configRoute = createRoute({ getParentRoute: () => shell, path: '/configs/$id', validateSearch: parseDocumentSearch, component: lazyRouteComponent(configs, 'ConfigPage') });
+export const promptsRoute = createRoute({ getParentRoute: () => shell, path: '/prompts', component: lazyRouteComponent(prompts, 'PromptsPage') });
+export const newPromptRoute = createRoute({ getParentRoute: () => shell, path: '/prompts/new', component: lazyRouteComponent(prompts, 'NewPromptPage') });
+export const promptRoute = createRoute({ getParentRoute: () => shell, path: '/prompts/$id', validateSearch: parseDocumentSearch, component: lazyRouteComponent(prompts, 'PromptPage') });
+export const targetsRoute = createRoute({ getParentRoute: () => shell, path: '/targets', validateSearch: parseTargetsSearch, component: lazyRouteComponent(() => import('../features/targets/page'), 'TargetsPage') });
+export const explainRoute = createRoute({ getParentRoute: () => shell, path: '/explain', validateSearch: parseExplainSearch, component: lazyRouteComponent(() => import('../features/explain/page'), 'ExplainPage') });
+
+const tree = root.addChildren([
+  signInRoute,
+  shell.addChildren([
+    homeRoute, keysRoute, promptsRoute, newPromptRoute, promptRoute, configsRoute, newConfigRoute, configRoute, modelsRoute, catalogueRoute, providersRoute, targetsRoute, explainRoute, dataPlanesRoute,
+  ]),
+]);
 
 export function makeRouter(queryClient: QueryClient) {
   return createRouter({

@@ -6,18 +6,33 @@ import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router'
 import { useEffect } from 'react';
 import { describeError } from '../api/errors';
 import { caller } from '../api/client';
-import { BookIcon, CubeIcon, HomeIcon, KeyIcon, MoonIcon, PlaneIcon, PlugIcon, ScreenIcon, SignOutIcon, SunIcon, WeirLogo, type Icon } from '../ui/icons';
+import { BookIcon, CubeIcon, HomeIcon, KeyIcon, MoonIcon, PlaneIcon, PlugIcon, PromptIcon, PulseIcon, QuestionIcon, RouteIcon, ScreenIcon, SignOutIcon, SunIcon, WeirLogo, type Icon } from '../ui/icons';
 import { notifyFailure } from '../ui/notify';
+import { useMay, type Permission } from './permissions';
 import { chooseOrganization, signOut, useSession, type Session } from './session';
 import classes from './shell.module.css';
 import { texts } from './shell_texts';
 
-type Place = { to: '/' | '/keys' | '/models' | '/catalogue' | '/providers' | '/data-planes'; label: string; icon: Icon };
+type Place = {
+  to: '/' | '/keys' | '/prompts' | '/configs' | '/models' | '/catalogue' | '/providers' | '/targets' | '/explain' | '/data-planes';
+  label: string;
+  icon: Icon;
+  needs?: Permission; // to be offered it
+};
 
 const PLACES: { group: string | null; places: Place[] }[] = [
   { group: null, places: [{ to: '/', label: texts.home, icon: HomeIcon }] },
-  { group: texts.groups.use, places: [{ to: '/keys', label: texts.keys, icon: KeyIcon }] },
-  { group: texts.groups.control, places: [{ to: '/models', label: texts.models, icon: CubeIcon }, { to: '/catalogue', label: texts.catalogue, icon: BookIcon }, { to: '/providers', label: texts.providers, icon: PlugIcon }] },
+  { group: texts.groups.use, places: [{ to: '/keys', label: texts.keys, icon: KeyIcon }, { to: '/prompts', label: texts.prompts, icon: PromptIcon, needs: 'prompt.read' }] },
+  { group: texts.groups.observe, places: [{ to: '/targets', label: texts.targets, icon: PulseIcon, needs: 'provider.read' }, { to: '/explain', label: texts.explain, icon: QuestionIcon, needs: 'routing.explain' }] },
+  {
+    group: texts.groups.control,
+    places: [
+      { to: '/configs', label: texts.configs, icon: RouteIcon, needs: 'config.read' },
+      { to: '/models', label: texts.models, icon: CubeIcon },
+      { to: '/catalogue', label: texts.catalogue, icon: BookIcon },
+      { to: '/providers', label: texts.providers, icon: PlugIcon },
+    ],
+  },
   { group: texts.groups.system, places: [{ to: '/data-planes', label: texts.dataPlanes, icon: PlaneIcon }] },
 ];
 
@@ -97,6 +112,7 @@ export function Shell() {
   const [opened, { toggle, close }] = useDisclosure(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
   const session = useSession();
+  const may = useMay();
   useEffect(close, [path, close]);
   if (!session) return null;
   return (
@@ -115,7 +131,7 @@ export function Shell() {
         <Brand />
         <OrganizationSwitcher session={session} />
         <div className={classes.links}>
-          {PLACES.map(({ group, places }) => (
+          {PLACES.map(({ group, places }) => ({ group, places: places.filter(({ needs }) => !needs || may(needs)) })).filter(({ places }) => places.length > 0).map(({ group, places }) => (
             <div key={group ?? 'top'}>
               {group && <h2>{group}</h2>}
               <ul>

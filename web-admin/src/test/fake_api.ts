@@ -49,6 +49,33 @@ export const keyRow = (name: string, more: Record<string, unknown> = {}) => ({
   ...more,
 });
 
+export const configRow = (name: string, more: Record<string, unknown> = {}) => ({
+  id: `cfg_${name}`,
+  workspace_id: null,
+  name,
+  description: '',
+  published_version: 1,
+  latest_version: 1,
+  labels: {},
+  owned_by: 'api',
+  revision: 1,
+  created_at: '2030-01-31T12:00:00.000Z',
+  updated_at: '2030-01-31T12:00:00.000Z',
+  document: null,
+  ...more,
+});
+
+export const versionRow = (number: number, document: unknown, more: Record<string, unknown> = {}) => ({
+  number,
+  document,
+  note: '',
+  created_at: '2030-01-31T12:00:00.000Z',
+  created_by: 'usr_1',
+  published: false,
+  labels: [],
+  ...more,
+});
+
 const ready: Record<string, Handler> = {
   'GET /session': () => ({ body: session }),
   'POST /session': () => ({ body: session }),
@@ -56,6 +83,11 @@ const ready: Record<string, Handler> = {
   'GET /models': () => listOf({ id: 'mdl_1', name: 'gpt-4o' }),
   'GET /workspaces': () => listOf({ id: 'ws_1', name: 'main' }),
   'GET /providers': () => listOf(),
+  'GET /configs': () => listOf(),
+  'GET /prompts': () => listOf(),
+  'GET /schemas/routing-config': () => ({ body: {} }),
+  'POST /configs/validate': () => ({ body: { valid: true, error: null } }),
+  'POST /prompts/validate': () => ({ body: { valid: true, error: null, variables: [] } }),
   'GET /data-planes': () => listOf(),
   'GET /events': () => listOf(),
   'GET /status': () => ({ body: { version: '0', config_version: 7, control_planes: [], counts: { keys: 0, providers: 0, models: 0, events_today: 0 } } }),

@@ -3,6 +3,8 @@ import { cleanup, configure } from '@testing-library/react';
 import { notifications } from '@mantine/notifications';
 import { afterEach, vi } from 'vitest';
 
+vi.mock('../ui/code_mirror', () => import('./code_mirror'));
+
 window.matchMedia = (query: string) =>
   ({ matches: false, media: query, onchange: null, addEventListener: () => {}, removeEventListener: () => {}, addListener: () => {}, removeListener: () => {}, dispatchEvent: () => false }) as MediaQueryList;
 
@@ -13,6 +15,7 @@ class NoResizeObserver {
 }
 window.ResizeObserver = NoResizeObserver;
 window.scrollTo = () => {};
+Object.defineProperty(document, 'fonts', { value: new EventTarget() });
 Element.prototype.scrollIntoView = () => {};
 
 afterEach(() => {

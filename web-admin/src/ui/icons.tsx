@@ -38,6 +38,10 @@ export const KeyIcon = icon(<><circle cx="6.7" cy="13.3" r="3.4" /><path d="m9.2
 export const PlugIcon = icon(path('M7 3v4M13 3v4M5.2 7h9.6v2.6a4.8 4.8 0 0 1-9.6 0ZM10 14.4V17'));
 export const PlaneIcon = icon(<><rect x="3" y="3.5" width="14" height="5.4" rx="1.4" /><rect x="3" y="11.1" width="14" height="5.4" rx="1.4" /><path d="M6 6.2h.01M6 13.8h.01M9 6.2h5M9 13.8h5" /></>);
 export const CubeIcon = icon(path('m10 2.8 6.4 3.6v7.2L10 17.2l-6.4-3.6V6.4ZM3.8 6.5 10 10l6.2-3.5M10 10v7'));
+export const RouteIcon = icon(<><circle cx="4.6" cy="10" r="1.9" /><circle cx="15.4" cy="5" r="1.9" /><circle cx="15.4" cy="15" r="1.9" /><path d="M6.5 10H8c2.6 0 2.4-5 5.5-5M8 10c2.6 0 2.4 5 5.5 5" /></>);
+export const PromptIcon = icon(path('M3.4 5.2c0-.9.7-1.6 1.6-1.6h10c.9 0 1.6.7 1.6 1.6v6.9c0 .9-.7 1.6-1.6 1.6H9l-3.7 3v-3H5c-.9 0-1.6-.7-1.6-1.6ZM7 7.4h6M7 10.1h3.6'));
+export const PulseIcon = icon(path('M2.6 10.4h3.2l2-5.6 3.6 10.6 2.3-7 1 2h2.7'));
+export const QuestionIcon = icon(<><circle cx="10" cy="10" r="7.2" /><path d="M7.8 8a2.2 2.2 0 1 1 3.1 2c-.6.3-.9.7-.9 1.4M10 13.9h.01" /></>);
 export const PlusIcon = icon(path('M10 4.2v11.6M4.2 10h11.6'));
 export const CopyIcon = icon(<><rect x="7" y="7" width="9.5" height="9.5" rx="1.6" /><path d="M13 7V5.1c0-.9-.7-1.6-1.6-1.6H5.1c-.9 0-1.6.7-1.6 1.6v6.3c0 .9.7 1.6 1.6 1.6H7" /></>);
 export const CheckIcon = icon(path('m4.2 10.6 3.7 3.7 7.9-8.6'));

@@ -1,5 +1,5 @@
-/* A button that leads to another page: a link, so that it can be opened in a tab of its own. */
-import { Button, type ButtonProps } from '@mantine/core';
+/* What leads to another page, as a button or within a text: links, so that they can be opened in a tab of their own. */
+import { Anchor, Button, type AnchorProps, type ButtonProps } from '@mantine/core';
 import { createLink } from '@tanstack/react-router';
 import type { AnchorHTMLAttributes, Ref } from 'react';
 
@@ -10,3 +10,11 @@ function AnchorButton(props: AnchorButtonProps) {
 }
 
 export const LinkButton = createLink(AnchorButton);
+
+type TextAnchorProps = AnchorProps & Omit<AnchorHTMLAttributes<HTMLAnchorElement>, keyof AnchorProps> & { ref?: Ref<HTMLAnchorElement> };
+
+function TextAnchor(props: TextAnchorProps) {
+  return <Anchor size="sm" {...props} />;
+}
+
+export const TextLink = createLink(TextAnchor);

@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
 import { api } from '../../api/client';
-import { parseEvents } from './schema';
+import { parseEvent, parseEvents } from './schema';
 
 export const LAST_EVENTS = 20;
 
@@ -11,3 +11,10 @@ export const lastEventsQuery = queryOptions({
   refetchInterval: 2000,
   refetchIntervalInBackground: false,
 });
+
+export const eventQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['events', 'one', id],
+    queryFn: ({ signal }) => api.get('/events/{id}', parseEvent, { params: { id }, signal }),
+    staleTime: Infinity, // what is recorded does not change
+  });

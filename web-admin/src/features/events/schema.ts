@@ -3,8 +3,15 @@ import { boolean, list, nullable, number, object, optional, page, text, time, ty
 const parseAttempt = object({
   provider: optional(text, ''),
   model: optional(text, ''),
+  answered_model: optional(text, ''),
   status: number,
   outcome: text,
+  error_code: optional(text, ''),
+  duration_us: optional(number, 0),
+  cost_nanousd: optional(number, 0),
+  kind: optional(text, ''),
+  option: optional(text, ''),
+  credential: optional(number, 0),
   quantities: list(object({ unit: text, quantity: number, source: text })),
 });
 
@@ -18,6 +25,18 @@ export const parseEvent = object({
   outcome: text,
   error_code: optional(text, ''),
   duration_us: number,
+  first_byte_us: nullable(number),
+  endpoint: optional(text, ''),
+  cost_nanousd: optional(number, 0),
+  cache_status: optional(text, ''),
+  saved_nanousd: optional(number, 0),
+  saved_us: optional(number, 0),
+  config_id: nullable(text),
+  config_version_number: optional(number, 0),
+  assignment: optional(text, ''),
+  prompt_id: nullable(text),
+  prompt_version: optional(number, 0),
+  mirror_of: nullable(text),
   attempts: list(parseAttempt),
 });
 

@@ -1,5 +1,6 @@
 import { useRef } from 'react';
 import { DataTable, type Column } from '../../ui/data_table';
+import { TextLink } from '../../ui/link_button';
 import { StateMark, type Tone } from '../../ui/state_mark';
 import { formatDuration, Moment } from '../../ui/time_text';
 import { Mono, Muted } from '../../ui/values';
@@ -39,8 +40,22 @@ function Provider({ event }: { event: UsageEvent }) {
   );
 }
 
+/* From the cache, or a copy that a mirror sent. */
+function How({ event }: { event: UsageEvent }) {
+  const word = event.cache_status === 'hit' ? texts.cached : event.cache_status === 'coalesced' ? texts.shared : event.mirror_of ? texts.copy : null;
+  return word ? <Muted title={event.mirror_of ? texts.copyHelp : undefined}>{word}</Muted> : null;
+}
+
 const COLUMNS: Column<UsageEvent>[] = [
-  { id: 'time', header: texts.columns.time, cell: (event) => <Moment at={event.started_at} /> },
+  {
+    id: 'time',
+    header: texts.columns.time,
+    cell: (event) => (
+      <TextLink to="/" search={{ event: event.id }} size="xs" resetScroll={false}>
+        <Moment at={event.started_at} />
+      </TextLink>
+    ),
+  },
   { id: 'key', header: texts.columns.key, cell: (event) => event.key_name ?? <Muted>{texts.none}</Muted> },
   { id: 'model', header: texts.columns.model, cell: (event) => (event.model ? <Mono title={event.stream ? texts.streamed : undefined}>{event.model}</Mono> : <Muted>{texts.none}</Muted>), main: true },
   { id: 'provider', header: texts.columns.provider, cell: (event) => <Provider event={event} /> },
@@ -50,7 +65,7 @@ const COLUMNS: Column<UsageEvent>[] = [
     header: texts.columns.outcome,
     cell: (event) => (
       <span title={event.error_code || undefined}>
-        {texts.outcome[event.outcome] ?? event.outcome}
+        {texts.outcome[event.outcome] ?? event.outcome} <How event={event} />
       </span>
     ),
   },

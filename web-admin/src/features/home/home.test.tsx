@@ -1,4 +1,4 @@
-import { act, screen, within } from '@testing-library/react';
+import { act, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
 import { fakeApi, listOf } from '../../test/fake_api';
 import { open } from '../../test/open';
@@ -62,6 +62,28 @@ test('a request is shown with what it used', async () => {
   const table = await screen.findByRole('table', { name: 'Last requests' });
   const row = (await within(table).findByRole('cell', { name: 'gpt-4o' })).closest('tr')!;
   expect(within(row).getAllByRole('cell').slice(1).map((cell) => cell.textContent?.trim())).toEqual(['my-app', 'gpt-4o', 'openai', '200', 'Answered', '1,200', '7', '1.24 s']);
+});
+
+test('a request is opened by an address: its attempts and why they were made, its config, and what the cache saved', async () => {
+  const attempt = (more: Record<string, unknown>) => ({ provider: 'openai', model: 'gpt-4o', status: 200, outcome: 'ok', duration_us: 4_100, cost_nanousd: 1_500_000, kind: '', option: 'config.targets[0]', credential: 1, quantities: [], ...more });
+  const one = event({ first_byte_us: 900, cost_nanousd: 1_500_000, cache_status: 'hit', saved_nanousd: 2_600_000, saved_us: 61_400, config_id: 'cfg_1', config_version_number: 3, assignment: 'new/b', attempts: [attempt({ status: 503, outcome: 'provider_error', error_code: 'server_error', cost_nanousd: 0 }), attempt({ kind: 'fallback', option: 'config.targets[1]' })] });
+  fakeApi({ 'GET /events': () => listOf(one), 'GET /events/evt_1': () => ({ body: one }) });
+  const { user } = open('/');
+  const row = (await screen.findByRole('cell', { name: 'gpt-4o' })).closest('tr')!;
+  expect(row.textContent).toContain('from the cache');
+  await user.click(within(row).getByRole('link'));
+  const dialog = await screen.findByRole('dialog');
+  const attempts = await within(dialog).findByRole('table', { name: 'Attempts' });
+  const rows = within(attempts).getAllByRole('row').slice(1).map((line) => within(line).getAllByRole('cell').map((cell) => cell.textContent?.trim()));
+  expect(rows).toEqual([
+    ['1', 'first', 'openai · gpt-4o', '1', 'config.targets[0]', '503 server_error', '4.1 ms', '$0'],
+    ['2', 'fallback', 'openai · gpt-4o', '1', 'config.targets[1]', '200', '4.1 ms', '$0.0015'],
+  ]);
+  for (const text of ['answered from it', '$0.0026, 61 ms', 'new/b']) within(dialog).getByText(text);
+  expect(within(dialog).getByRole('link', { name: 'version 3' }).getAttribute('href')).toBe('/configs/cfg_1?version=3');
+  expect(window.location.search).toBe('?event=evt_1');
+  await user.click(within(dialog).getByRole('button', { name: 'Close' }));
+  await waitFor(() => expect(window.location.search).toBe(''));
 });
 
 test('lists are read anew while the page is seen, and rest while it is not', async () => {

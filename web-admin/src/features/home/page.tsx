@@ -1,7 +1,7 @@
 /* What goes on now: who serves, and the last requests. */
 import { Anchor, Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { BoltIcon, PlaneIcon } from '../../ui/icons';
 import { LinkButton } from '../../ui/link_button';
 import { EmptyState, ErrorNotice } from '../../ui/notices';
@@ -9,6 +9,7 @@ import { Page, Section } from '../../ui/page';
 import { dataPlanesQuery } from '../data_planes/queries';
 import type { DataPlane } from '../data_planes/schema';
 import { DataPlanesTable } from '../data_planes/table';
+import { EventDialog } from '../events/details';
 import { lastEventsQuery } from '../events/queries';
 import { EventsTable } from '../events/table';
 import { texts as eventTexts } from '../events/texts';
@@ -77,6 +78,8 @@ function Live({ stale }: { stale: boolean }) {
 }
 
 export function HomePage() {
+  const { event } = useSearch({ from: '/shell/' });
+  const navigate = useNavigate({ from: '/' });
   const planes = useQuery(dataPlanesQuery);
   const events = useQuery(lastEventsQuery);
   const status = useQuery(statusQuery);
@@ -112,6 +115,7 @@ export function HomePage() {
         {events.error && <ErrorNotice error={events.error} onRetry={() => void events.refetch()} />}
         {events.data?.length === 0 ? <NoEvents status={status.data} planes={planes.data} /> : (events.data || !events.error) && <EventsTable events={events.data} />}
       </Section>
+      {event !== undefined && <EventDialog id={event} onClose={() => void navigate({ search: {} })} />}
     </Page>
   );
 }

@@ -7,11 +7,13 @@ import { CodeBlock } from '../../ui/code_block';
 import { ErrorNotice } from '../../ui/notices';
 import { modelNamesQuery } from '../models/queries';
 import { workspacesQuery } from '../workspaces/queries';
+import classes from './keys.module.css';
 import { useCreateKey, type NewKey } from './queries';
+import { NO_ROUTING, RoutingFields, type Routing } from './routing';
 import type { CreatedKey } from './schema';
 import { texts } from './texts';
 
-interface Values {
+interface Values extends Routing {
   name: string;
   models: string[];
   expiry: string;
@@ -46,7 +48,7 @@ function KeyForm({ create, onMade, onClose }: KeyFormProps) {
   const { data: known = [] } = useQuery(modelNamesQuery);
   const { data: workspaces = [] } = useQuery(workspacesQuery);
   const form = useForm<Values>({
-    initialValues: { name: '', models: ['*'], expiry: 'never', date: '', workspace: '' },
+    initialValues: { name: '', models: ['*'], expiry: 'never', date: '', workspace: '', ...NO_ROUTING },
     validate: {
       name: (value) => (value.trim() ? null : texts.form.needName),
       models: (value) => (value.length > 0 ? null : texts.form.needModels),
@@ -56,6 +58,9 @@ function KeyForm({ create, onMade, onClose }: KeyFormProps) {
   const submit = form.onSubmit((values) => {
     const key: NewKey = { name: values.name.trim(), models: values.models, expires_at: expiryOf(values) };
     if (workspaces.length > 1) key.workspace_id = values.workspace || workspaces[0]!.id;
+    if (values.config.trim()) key.config = values.config.trim();
+    if (values.config_locked) key.config_locked = true;
+    if (values.tags.length > 0) key.tags = values.tags;
     create.mutate(key, {
       onSuccess: onMade,
       onError: (error) => {
@@ -76,6 +81,10 @@ function KeyForm({ create, onMade, onClose }: KeyFormProps) {
           <NativeSelect {...form.getInputProps('expiry')} label={texts.form.expiry} data={texts.expiry} />
           {form.values.expiry === 'date' && <TextInput {...form.getInputProps('date')} label={texts.form.expiryDate} type="date" />}
         </Group>
+        <details open={form.errors.config !== undefined || form.errors.tags !== undefined || undefined} className={classes.more}>
+          <summary>{texts.form.more}</summary>
+          <RoutingFields form={form} />
+        </details>
         <Group justify="flex-end" gap="xs" mt="xs">
           <Button variant="default" onClick={onClose}>
             {texts.form.cancel}

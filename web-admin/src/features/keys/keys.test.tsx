@@ -1,6 +1,6 @@
 import { screen, waitFor, within } from '@testing-library/react';
 import { expect, test } from 'vitest';
-import { fakeApi, keyRow, listOf, refusal } from '../../test/fake_api';
+import { configRow, fakeApi, keyRow, listOf, refusal } from '../../test/fake_api';
 import { open } from '../../test/open';
 import { expiryOf } from './form';
 
@@ -52,6 +52,37 @@ test('a reply without the secret is refused, not shown as success', async () => 
   await user.type(within(dialog).getByLabelText('Name'), 'my-app');
   await user.click(within(dialog).getByRole('button', { name: 'Create key' }));
   expect((await within(dialog).findByRole('alert')).textContent).toContain('Secret: expected a text, got nothing');
+});
+
+test('a key gets a routing config, locked, and tags; one that there is gets others', async () => {
+  const row = keyRow('app', { config: 'house@staging', config_locked: true, tags: ['team-a'] });
+  const { to } = fakeApi({
+    'GET /keys': () => listOf(row),
+    'GET /configs': () => listOf(configRow('house', { labels: { staging: 1 } })),
+    'POST /keys': () => refusal(400, 'invalid_field', 'there is no such config', { param: 'config' }),
+    'PATCH /keys/key_app': () => ({ body: row }),
+  });
+  const { user } = open('/keys?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'my-app');
+  await user.click(within(dialog).getByText('Routing and tags'));
+  await user.type(within(dialog).getByLabelText('Routing config'), 'none');
+  await user.click(within(dialog).getByLabelText('Requests may not bring another'));
+  await user.type(within(dialog).getByLabelText('Tags'), 'gold,');
+  await user.click(within(dialog).getByRole('button', { name: 'Create key' }));
+  await within(dialog).findByText('there is no such config');
+  expect(to('POST /keys')[0]!.body).toMatchObject({ config: 'none', config_locked: true, tags: ['gold'] });
+  await waitFor(() => expect([...document.querySelectorAll('datalist option')].map((option) => option.getAttribute('value'))).toEqual(['house', 'house@staging']));
+  await user.click(within(dialog).getByRole('button', { name: 'Cancel' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+
+  const cells = screen.getByRole('button', { name: 'Routing of app' }).closest('tr')!.textContent;
+  expect(cells).toMatch(/team-a.*house@staging locked/);
+  await user.click(screen.getByRole('button', { name: 'Routing of app' }));
+  const change = await screen.findByRole('dialog');
+  await user.clear(within(change).getByLabelText('Routing config'));
+  await user.click(within(change).getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(to('PATCH /keys/key_app')[0]?.body).toEqual({ config: null, config_locked: true, tags: ['team-a'] }));
 });
 
 test('revoking asks first', async () => {

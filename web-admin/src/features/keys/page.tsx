@@ -2,6 +2,7 @@ import { Button } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useCallback, useMemo, useState } from 'react';
+import { useMay } from '../../app/permissions';
 import { Confirm } from '../../ui/confirm';
 import { KeyIcon, PlusIcon } from '../../ui/icons';
 import { EmptyState, ErrorNotice } from '../../ui/notices';
@@ -9,6 +10,7 @@ import { notifyDone } from '../../ui/notify';
 import { Page } from '../../ui/page';
 import { KeyDialog } from './form';
 import { keysQuery, useRevokeKey } from './queries';
+import { RoutingDialog } from './routing';
 import type { Key } from './schema';
 import { KeysTable } from './table';
 import { texts } from './texts';
@@ -47,6 +49,8 @@ export function KeysPage() {
   const navigate = useNavigate();
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(keysQuery);
   const [doomed, setDoomed] = useState<Key | null>(null);
+  const [changed, setChanged] = useState<Key | null>(null);
+  const may = useMay();
   const all = useMemo(
     () => data?.pages.flatMap((page) => page.data).sort((a, b) => b.created_at.getTime() - a.created_at.getTime()),
     [data],
@@ -69,7 +73,7 @@ export function KeysPage() {
           {texts.empty.text}
         </EmptyState>
       ) : (
-        (all || !error) && <KeysTable keys={search.revoked ? all : live} onRevoke={setDoomed} />
+        (all || !error) && <KeysTable keys={search.revoked ? all : live} onRevoke={setDoomed} onChange={may('key.write') ? setChanged : null} />
       )}
       <div>
         {revoked > 0 && (
@@ -84,6 +88,7 @@ export function KeysPage() {
         )}
       </div>
       <KeyDialog opened={search.new === true} onClose={() => show(kept)} />
+      {changed && <RoutingDialog key={changed.id} changed={changed} onClose={() => setChanged(null)} />}
       <RevokeDialog doomed={doomed} onClose={() => setDoomed(null)} />
     </Page>
   );

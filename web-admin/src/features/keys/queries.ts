@@ -22,6 +22,16 @@ export function useCreateKey() {
   });
 }
 
+export type KeyChange = components['schemas']['KeyUpdate'];
+
+export function useChangeKey(id: string) {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (change: KeyChange) => api.patch('/keys/{id}', parseKey, { params: { id }, body: change, ifMatch: '*' }),
+    onSuccess: () => Promise.all([queryClient.invalidateQueries({ queryKey: keysQuery.queryKey }), queryClient.invalidateQueries({ queryKey: ['config-uses'] })]),
+  });
+}
+
 export function useRevokeKey() {
   const queryClient = useQueryClient();
   return useMutation({

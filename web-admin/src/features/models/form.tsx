@@ -6,6 +6,7 @@ import { ApiError } from '../../api/errors';
 import { PlusIcon } from '../../ui/icons';
 import { ErrorNotice } from '../../ui/notices';
 import { notifyDone } from '../../ui/notify';
+import { ReferenceField } from '../configs/reference_field';
 import { kindsQuery } from '../providers/queries';
 import type { Provider } from '../providers/schema';
 import classes from './models.module.css';
@@ -14,6 +15,7 @@ import { texts } from './texts';
 
 function fieldOf(error: unknown): string | null {
   if (!(error instanceof ApiError)) return null;
+  if (error.param === 'config') return 'config';
   return error.param === 'name' || error.code === 'conflict' ? 'name' : null;
 }
 
@@ -23,13 +25,16 @@ function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () 
   const target = { provider: providers[0]?.name ?? '', model: '', endpoint: '' };
   const endpointsOf = (name: string) => kinds.find(({ kind }) => kind === providers.find((provider) => provider.name === name)?.kind)?.endpoints ?? [];
   const form = useForm({
-    initialValues: { name: '', targets: [target] },
-    validate: { name: (value) => (value.trim() ? null : texts.form.needName) },
+    initialValues: { name: '', by: 'targets', config: '', targets: [target] },
+    validate: {
+      name: (value) => (value.trim() ? null : texts.form.needName),
+      config: (value, { by }) => (by === 'config' && !value.trim() ? texts.form.needConfig : null),
+    },
   });
-  const submit = form.onSubmit(({ name, targets }) =>
+  const submit = form.onSubmit(({ name, by, config, targets }) =>
     create.mutate(
       // the first is chosen by weight, the others follow in their order
-      { name: name.trim(), targets: targets.map(({ provider, model, endpoint }, i) => ({ provider, model: model.trim() || name.trim(), weight: i === 0 ? 1 : 0, ...(endpoint && endpointsOf(provider).includes(endpoint) ? { endpoint } : {}) })) },
+      by === 'config' ? { name: name.trim(), config: config.trim() } : { name: name.trim(), targets: targets.map(({ provider, model, endpoint }, i) => ({ provider, model: model.trim() || name.trim(), weight: i === 0 ? 1 : 0, ...(endpoint && endpointsOf(provider).includes(endpoint) ? { endpoint } : {}) })) },
       {
         onSuccess: (made) => {
           notifyDone(texts.form.done(made.name));
@@ -47,7 +52,9 @@ function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () 
       <Stack gap="md">
         {create.error && !fieldOf(create.error) && <ErrorNotice error={create.error} />}
         <TextInput {...form.getInputProps('name')} label={texts.form.name} description={texts.form.nameHelp} placeholder={texts.form.namePlaceholder} maxLength={200} autoComplete="off" data-autofocus />
-        {form.values.targets.map((_, i) => (
+        <NativeSelect {...form.getInputProps('by')} label={texts.form.answeredBy} data={[{ value: 'targets', label: texts.form.byTargets }, { value: 'config', label: texts.form.byConfig }]} />
+        {form.values.by === 'config' && <ReferenceField {...form.getInputProps('config')} />}
+        {form.values.by === 'targets' && form.values.targets.map((_, i) => (
           <div key={i} className={classes.target}>
             <NativeSelect {...form.getInputProps(`targets.${i}.provider`)} label={texts.form.provider} data={providers.map((provider) => provider.name)} />
             <TextInput {...form.getInputProps(`targets.${i}.model`)} label={texts.form.model} placeholder={form.values.name || texts.form.namePlaceholder} maxLength={200} autoComplete="off" />
@@ -57,11 +64,13 @@ function ModelForm({ providers, onClose }: { providers: Provider[]; onClose: () 
             {i > 0 && <CloseButton aria-label={texts.form.remove} onClick={() => form.removeListItem('targets', i)} />}
           </div>
         ))}
-        <div>
-          <Button variant="subtle" size="compact-sm" leftSection={<PlusIcon size={14} />} onClick={() => form.insertListItem('targets', target)}>
-            {texts.form.another}
-          </Button>
-        </div>
+        {form.values.by === 'targets' && (
+          <div>
+            <Button variant="subtle" size="compact-sm" leftSection={<PlusIcon size={14} />} onClick={() => form.insertListItem('targets', target)}>
+              {texts.form.another}
+            </Button>
+          </div>
+        )}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
             {texts.form.cancel}

@@ -47,3 +47,26 @@ test('a target speaks the operation that is chosen for it', async () => {
   await waitFor(() => expect(to('POST /models')).toHaveLength(1));
   expect(to('POST /models')[0]!.body).toEqual({ name: 'house', targets: [{ provider: 'one', model: 'house', weight: 1, endpoint: 'responses' }] });
 });
+
+test('a model may be answered as a routing config says', async () => {
+  const models: unknown[] = [];
+  const { to } = fakeApi({
+    'GET /providers': () => listOf(provider('one')),
+    'GET /models': () => listOf(...models),
+    'POST /models': () => {
+      models.push({ id: 'mdl_1', name: 'house', config: 'production', targets: [], created_at: '2030-01-31T12:00:00.000Z' });
+      return { status: 201, body: models[0] };
+    },
+  });
+  const { user } = open('/models?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'house');
+  await user.selectOptions(within(dialog).getByLabelText('Answered by'), 'config');
+  expect(within(dialog).queryByLabelText('Provider')).toBeNull();
+  await user.click(within(dialog).getByRole('button', { name: 'Add model' }));
+  await within(dialog).findByText('Name a routing config');
+  await user.type(within(dialog).getByLabelText('Routing config'), 'production');
+  await user.click(within(dialog).getByRole('button', { name: 'Add model' }));
+  await waitFor(() => expect(to('POST /models')[0]?.body).toEqual({ name: 'house', config: 'production' }));
+  expect((await screen.findByRole('cell', { name: 'house' })).closest('tr')!.textContent).toContain('routing config production');
+});

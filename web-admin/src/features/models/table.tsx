@@ -9,7 +9,7 @@ import { texts } from './texts';
 function columnsFor(onRemove: (model: Model) => void): Column<Model>[] {
   return [
     { id: 'name', header: texts.columns.name, cell: (model) => <Mono>{model.name}</Mono>, sortBy: (model) => model.name.toLowerCase(), main: true },
-    { id: 'targets', header: texts.columns.targets, cell: (model) => <Tags values={model.targets.map((target) => `${target.provider}/${target.model}`)} /> },
+    { id: 'targets', header: texts.columns.targets, cell: (model) => model.config ? <span>{texts.byConfig} <Mono>{model.config}</Mono></span> : <Tags values={model.targets.map((target) => `${target.provider}/${target.model}`)} /> },
     { id: 'created', header: texts.columns.created, cell: (model) => <Day at={model.created_at} />, sortBy: (model) => model.created_at.getTime() },
     {
       id: 'actions',

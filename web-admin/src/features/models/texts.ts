@@ -3,6 +3,7 @@ export const texts = {
   lead: 'The names that applications ask for, and who answers them. Change the target behind a name and every application follows, without a change of its own.',
   add: 'Add model',
   columns: { name: 'Name', targets: 'Answered by', created: 'Created', actions: 'Actions' },
+  byConfig: 'routing config',
   more: 'Load more',
   empty: {
     title: 'No model yet',
@@ -11,6 +12,10 @@ export const texts = {
     addProvider: 'Add provider',
   },
   form: {
+    answeredBy: 'Answered by',
+    byTargets: 'A provider, with fallbacks',
+    byConfig: 'What a routing config says',
+    needConfig: 'Name a routing config',
     title: 'Add a model',
     name: 'Name',
     namePlaceholder: 'gpt-4o',

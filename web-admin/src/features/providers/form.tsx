@@ -1,14 +1,15 @@
-import { Anchor, Button, Group, Modal, PasswordInput, Select, Stack, Textarea, TextInput } from '@mantine/core';
+import { Anchor, Button, Checkbox, Group, Modal, PasswordInput, Select, Stack, Textarea, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
 import { ApiError } from '../../api/errors';
 import { ErrorNotice } from '../../ui/notices';
 import { notifyDone } from '../../ui/notify';
+import classes from './providers.module.css';
 import { kindsQuery, useCreateProvider, type NewProvider } from './queries';
 import type { ProviderKind } from './schema';
 import { texts } from './texts';
 
-type Values = { name: string; kind: string; base_url: string; api_key: string; settings: Record<string, string> };
+type Values = { name: string; kind: string; base_url: string; api_key: string; api_keys: string; health_check: boolean; interval: string; settings: Record<string, string> };
 type Setting = ProviderKind['settings'][number];
 
 const FIRST_KIND = 'openai';
@@ -20,6 +21,9 @@ function bodyOf(values: Values, kind: ProviderKind | undefined): NewProvider {
   const body: Record<string, unknown> = { name: values.name.trim(), kind: values.kind };
   if (values.base_url.trim()) body.base_url = values.base_url.trim();
   if (values.api_key) body.api_key = values.api_key;
+  const further = values.api_keys.split('\n').map((key) => key.trim()).filter(Boolean);
+  if (further.length > 0) body.api_keys = further;
+  if (values.health_check) body.health_check = { interval_ms: Number(values.interval) * 1000 };
   for (const { name } of shownSettings(kind)) {
     const value = values.settings[name]?.trim();
     if (value) body[name] = value;
@@ -46,7 +50,7 @@ function ProviderForm({ onClose }: { onClose: () => void }) {
   const kinds = useQuery(kindsQuery).data?.data ?? [];
   const kindNamed = (name: string) => kinds.find((kind) => kind.kind === name);
   const form = useForm<Values>({
-    initialValues: { name: '', kind: FIRST_KIND, base_url: '', api_key: '', settings: {} },
+    initialValues: { name: '', kind: FIRST_KIND, base_url: '', api_key: '', api_keys: '', health_check: false, interval: '10', settings: {} },
     validate: {
       name: (value) => (value.trim() ? null : texts.form.needName),
       base_url: (value, { kind }) => {
@@ -54,6 +58,7 @@ function ProviderForm({ onClose }: { onClose: () => void }) {
         if (!url) return kindNamed(kind)?.needs_base_url ? texts.form.needUrl : null;
         return /^https?:\/\/\S+$/.test(url) ? null : texts.form.needUrl;
       },
+      interval: (value, { health_check }) => (!health_check || (/^\d{1,5}$/.test(value.trim()) && Number(value) >= 1 && Number(value) <= 86400) ? null : texts.form.needInterval),
     },
   });
   const kind = kindNamed(form.values.kind);
@@ -61,6 +66,8 @@ function ProviderForm({ onClose }: { onClose: () => void }) {
   const fieldOf = (error: unknown) => {
     if (!(error instanceof ApiError)) return null;
     if (error.param && settings.some((setting) => setting.name === error.param)) return `settings.${error.param}`;
+    if (error.param?.startsWith('api_keys')) return 'api_keys';
+    if (error.param?.startsWith('health_check')) return 'interval';
     if (error.param && error.param in form.values) return error.param;
     return error.code === 'conflict' ? 'name' : null;
   };
@@ -118,6 +125,14 @@ function ProviderForm({ onClose }: { onClose: () => void }) {
             onChange={(value) => form.setFieldValue('settings', { ...form.values.settings, [setting.name]: value })}
           />
         ))}
+        <details open={form.errors.api_keys !== undefined || form.errors.interval !== undefined || undefined} className={classes.more}>
+          <summary>{texts.form.more}</summary>
+          <Stack gap="md">
+            <Textarea {...form.getInputProps('api_keys')} label={texts.form.apiKeys} description={texts.form.apiKeysHelp} autosize minRows={2} maxRows={8} autoComplete="off" spellCheck={false} />
+            <Checkbox {...form.getInputProps('health_check', { type: 'checkbox' })} label={texts.form.healthCheck} description={texts.form.healthCheckHelp} />
+            {form.values.health_check && <TextInput {...form.getInputProps('interval')} label={texts.form.interval} inputMode="numeric" maxLength={5} autoComplete="off" />}
+          </Stack>
+        </details>
         <Group justify="flex-end" gap="xs" mt="xs">
           <Button variant="default" onClick={onClose}>
             {texts.form.cancel}

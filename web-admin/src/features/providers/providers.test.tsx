@@ -76,3 +76,32 @@ test('a kind asks for what it needs, and only that is sent', async () => {
   await screen.findByText(/must not hold blanks/i);
   expect(to('POST /providers')[0]!.body).toEqual({ name: 'aws', kind: 'bedrock', region: 'eu west', aws_secret_access_key: 'very-secret' });
 });
+
+test('further keys are sent as a list and shown by their number; a health check has its interval', async () => {
+  const made: unknown[] = [];
+  const { to } = fakeApi({
+    'GET /provider-kinds': () => kinds,
+    'GET /providers': () => listOf(...made),
+    'POST /providers': () => {
+      made.push({ ...provider, api_keys_count: 3, health_check: { interval_ms: 30000 } });
+      return { status: 201, body: made[0] };
+    },
+  });
+  const { user } = open('/providers?new=true');
+  const dialog = await screen.findByRole('dialog');
+  await user.type(within(dialog).getByLabelText('Name'), 'openai');
+  await user.type(within(dialog).getByLabelText('API key'), 'sk-1');
+  await user.click(within(dialog).getByText('Further keys and health check'));
+  await user.type(within(dialog).getByLabelText('Further API keys'), 'sk-two-secret{Enter}{Enter} sk-three ');
+  await user.click(within(dialog).getByLabelText('Check its health'));
+  const interval = within(dialog).getByLabelText('Every … seconds');
+  await user.clear(interval);
+  await user.click(within(dialog).getByRole('button', { name: 'Add provider' }));
+  await within(dialog).findByText('Whole seconds, 1 to 86400');
+  await user.type(interval, '30');
+  await user.click(within(dialog).getByRole('button', { name: 'Add provider' }));
+  const row = (await screen.findByRole('button', { name: 'Test openai' })).closest('tr')!;
+  expect(row.textContent).toMatch(/sk-…abcd and 2 more.*health checked/);
+  expect(to('POST /providers')[0]!.body).toEqual({ name: 'openai', kind: 'openai', api_key: 'sk-1', api_keys: ['sk-two-secret', 'sk-three'], health_check: { interval_ms: 30000 } });
+  await waitFor(() => expect(document.body.innerHTML).not.toContain('sk-two-secret'));
+});

@@ -6,6 +6,8 @@ export const parseProvider = object({
   kind: text,
   base_url: optional(text, ''),
   api_key_mask: optional(text, ''),
+  api_keys_count: optional(number, 0),
+  health_check: nullable(object({ interval_ms: nullable(number) })),
   disabled: optional(boolean, false),
 });
 

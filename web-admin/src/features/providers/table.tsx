@@ -54,15 +54,29 @@ function TestCell({ provider }: { provider: Provider }) {
   );
 }
 
+/* The first key is shown by its mask, the others by their number. */
+function Credential({ provider: { api_key_mask, api_keys_count } }: { provider: Provider }) {
+  if (!api_key_mask) return <Muted>{api_keys_count > 0 ? texts.keys(api_keys_count) : texts.noCredential}</Muted>;
+  return (
+    <span>
+      <Mono>{api_key_mask}</Mono> {api_keys_count > 1 && <Muted>{texts.moreKeys(api_keys_count - 1)}</Muted>}
+    </span>
+  );
+}
+
 const COLUMNS: Column<Provider>[] = [
   { id: 'name', header: texts.columns.name, cell: (provider) => provider.name, sortBy: (provider) => provider.name.toLowerCase(), main: true },
   { id: 'kind', header: texts.columns.kind, cell: (provider) => provider.kind },
   { id: 'url', header: texts.columns.url, cell: (provider) => (provider.base_url ? <Mono>{provider.base_url}</Mono> : <Muted>{texts.defaultUrl}</Muted>) },
-  { id: 'credential', header: texts.columns.credential, cell: (provider) => (provider.api_key_mask ? <Mono>{provider.api_key_mask}</Mono> : <Muted>{texts.noCredential}</Muted>) },
+  { id: 'credential', header: texts.columns.credential, cell: (provider) => <Credential provider={provider} /> },
   {
     id: 'status',
     header: texts.columns.status,
-    cell: (provider) => <StateMark tone={provider.disabled ? 'idle' : 'good'}>{provider.disabled ? texts.disabled : texts.enabled}</StateMark>,
+    cell: (provider) => (
+      <span>
+        <StateMark tone={provider.disabled ? 'idle' : 'good'}>{provider.disabled ? texts.disabled : texts.enabled}</StateMark> {provider.health_check && <Muted>{texts.checked}</Muted>}
+      </span>
+    ),
   },
   { id: 'test', header: texts.columns.test, hideHeader: true, align: 'right', cell: (provider) => <TestCell provider={provider} /> },
 ];
