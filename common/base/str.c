@@ -2,6 +2,8 @@
  * the locale, allocates (but str_dup) or needs a NUL. */
 #include "common/base/str.h"
 
+#include <limits.h>
+
 #include "common/base/mem.h"
 
 static char fold(char c)
@@ -31,6 +33,29 @@ bool str_ends(struct str s, struct str suffix)
 {
     return s.len >= suffix.len &&
            (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+}
+
+unsigned str_distance(struct str a, struct str b)
+{
+    unsigned row[STR_DISTANCE_MAX + 1];
+    if (a.len > STR_DISTANCE_MAX || b.len > STR_DISTANCE_MAX) {
+        return UINT_MAX;
+    }
+    for (unsigned j = 0; j <= b.len; j++) {
+        row[j] = j;
+    }
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= b.len; j++) {
+            unsigned above = row[j];
+            unsigned best = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+            best = best < above + 1 ? best : above + 1;
+            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+            diagonal = above;
+        }
+    }
+    return row[b.len];
 }
 
 int str_cmp(struct str a, struct str b)

@@ -49,6 +49,10 @@ bool str_eq_nocase(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 int str_cmp(struct str a, struct str b); /* byte order, shorter first on a tie */
+/* Changes (insert, drop, replace a byte) from a to b, for finding what a misspelt name was meant to
+ * be; UINT_MAX for texts longer than STR_DISTANCE_MAX. */
+#define STR_DISTANCE_MAX 48
+unsigned str_distance(struct str a, struct str b);
 struct str str_slice(struct str s, size_t from, size_t len); /* clamped to s */
 struct str str_trim(struct str s);                           /* ASCII blanks off both ends */
 /* Cuts s at the first `sep`: *ret_head before it, *ret_tail behind it. False (outputs untouched)

@@ -38,30 +38,6 @@ int manifest_shown(struct str s)
     return s.len > 80 ? 80 : (int)s.len;
 }
 
-/* Changes (insert, drop, replace a byte) from a to b; only small texts are asked about. */
-static unsigned edit_distance(struct str a, struct str b)
-{
-    unsigned row[33];
-    if (a.len >= 32 || b.len >= 32) {
-        return 32;
-    }
-    for (unsigned j = 0; j <= b.len; j++) {
-        row[j] = j;
-    }
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned above = row[j];
-            unsigned best = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-            best = best < above + 1 ? best : above + 1;
-            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-            diagonal = above;
-        }
-    }
-    return row[b.len];
-}
-
 bool manifest_check_fields(const struct manifest_reader *r, const struct manifest_place *p,
                            const char *const *known)
 {
@@ -70,7 +46,7 @@ bool manifest_check_fields(const struct manifest_reader *r, const struct manifes
         const char *nearest = NULL;
         unsigned least = 3;
         for (const char *const *k = known; *k; k++) {
-            unsigned distance = edit_distance(name, str_of(*k));
+            unsigned distance = str_distance(name, str_of(*k));
             if (distance < least) {
                 least = distance;
                 nearest = *k;

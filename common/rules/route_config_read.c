@@ -155,36 +155,12 @@ uint32_t route_names_get(const struct route_names *t, uintptr_t scope, struct st
     return s->hash ? s->value : UINT32_MAX;
 }
 
-/* Changes (insert, drop, replace a byte) from a to b. */
-static unsigned edit_distance(struct str a, struct str b)
-{
-    unsigned row[49];
-    if (a.len > 48 || b.len > 48) {
-        return UINT32_MAX;
-    }
-    for (unsigned j = 0; j <= b.len; j++) {
-        row[j] = j;
-    }
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned above = row[j];
-            unsigned best = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-            best = best < above + 1 ? best : above + 1;
-            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-            diagonal = above;
-        }
-    }
-    return row[b.len];
-}
-
 const char *route_nearest(struct str name, const struct str *known, size_t n)
 {
     const char *nearest = NULL;
     unsigned least = name.len < 4 ? 2 : name.len < 9 ? 4 : 6;
     for (size_t i = 0; i < n; i++) {
-        unsigned distance = edit_distance(name, known[i]);
+        unsigned distance = str_distance(name, known[i]);
         if (distance < least) {
             least = distance;
             nearest = known[i].ptr;

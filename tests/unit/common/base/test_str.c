@@ -1,6 +1,7 @@
 /* Promises of common/base/str.h. */
 #include <stdarg.h>
 #include <stddef.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -90,12 +91,29 @@ static void copies_end_in_nul(void **state)
     mem_free(copy);
 }
 
+static void distance_counts_changes(void **state)
+{
+    (void)state;
+    char longest[STR_DISTANCE_MAX + 1];
+    memset(longest, 'x', sizeof(longest));
+    assert_int_equal(str_distance(STR_LIT(""), STR_LIT("")), 0);
+    assert_int_equal(str_distance(STR_LIT("keys"), STR_LIT("keys")), 0);
+    assert_int_equal(str_distance(STR_LIT("kyes"), STR_LIT("keys")), 2);
+    assert_int_equal(str_distance(STR_LIT("base_ulr"), STR_LIT("base_url")), 2);
+    assert_int_equal(str_distance(STR_LIT("key"), STR_LIT("keys")), 1);
+    assert_int_equal(str_distance(STR_LIT(""), STR_LIT("abc")), 3);
+    struct str fits = {longest, STR_DISTANCE_MAX}, over = {longest, STR_DISTANCE_MAX + 1};
+    assert_int_equal(str_distance(fits, fits), 0);
+    assert_true(str_distance(over, STR_LIT("x")) == UINT_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares_by_bytes),      cmocka_unit_test(finds_both_ends),
-        cmocka_unit_test(slices_within_bounds),   cmocka_unit_test(cuts_at_the_first_separator),
-        cmocka_unit_test(reads_numbers_strictly), cmocka_unit_test(copies_end_in_nul),
+        cmocka_unit_test(compares_by_bytes),       cmocka_unit_test(finds_both_ends),
+        cmocka_unit_test(slices_within_bounds),    cmocka_unit_test(cuts_at_the_first_separator),
+        cmocka_unit_test(reads_numbers_strictly),  cmocka_unit_test(copies_end_in_nul),
+        cmocka_unit_test(distance_counts_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
