@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/buffer.h"
 #include "common/base/mem.h"
 
 #define ALIGN 16u
@@ -183,4 +184,28 @@ bool arena_on_release(struct arena *a, arena_hook_fn fn, void *arg)
 size_t arena_used(const struct arena *a)
 {
     return a->used;
+}
+
+static void release_buffer(void *arg)
+{
+    buffer_release(arg);
+}
+
+bool arena_keep_buffer(struct arena *a, struct buffer *b)
+{
+    if (!arena_on_release(a, release_buffer, b)) {
+        buffer_release(b);
+        return false;
+    }
+    return true;
+}
+
+struct buffer *arena_buffer(struct arena *a, size_t max)
+{
+    struct buffer *b = arena_alloc(a, sizeof(*b));
+    if (!b) {
+        return NULL;
+    }
+    buffer_init(b, max);
+    return arena_keep_buffer(a, b) ? b : NULL;
 }

@@ -25,6 +25,11 @@ struct str arena_printf(struct arena *a, const char *fmt, ...)
 typedef void (*arena_hook_fn)(void *arg);
 /* False when out of room (then the hook was not registered). */
 bool arena_on_release(struct arena *a, arena_hook_fn fn, void *arg);
+/* Has the buffer released with the arena. False when out of room: then it is released at once. */
+struct buffer;
+bool arena_keep_buffer(struct arena *a, struct buffer *b);
+/* An empty buffer with that ceiling, which lives as long as the arena; NULL when out of room. */
+struct buffer *arena_buffer(struct arena *a, size_t max);
 size_t arena_used(const struct arena *a);
 
 #endif

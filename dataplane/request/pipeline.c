@@ -193,26 +193,12 @@ static enum event_outcome reject_outcome(const struct request *r)
     }
 }
 
-static bool reply_header(struct request *r, const char *name, struct str value)
-{
-    struct header *list = arena_alloc(r->arena, (r->reply.n_headers + 1) * sizeof(*list));
-    if (!list) {
-        return false;
-    }
-    if (r->reply.n_headers) {
-        memcpy(list, r->reply.headers, r->reply.n_headers * sizeof(*list));
-    }
-    list[r->reply.n_headers++] = (struct header){str_of(name), value};
-    r->reply.headers = list;
-    return true;
-}
-
 /* A provider's or Weir's refusal alike tells what could not be carried. */
 static void name_losses(struct request *r)
 {
     struct str names = r->losses.n ? losses_text(&r->losses, r->arena) : STR_NONE;
     if (names.len) {
-        (void)reply_header(r, "x-weir-dropped-params", names);
+        (void)request_reply_header(r, "x-weir-dropped-params", names);
     }
 }
 
@@ -226,7 +212,7 @@ static void reject(struct request *r)
     r->reply.content_type = STR_NONE;
     r->reply.body = r->dialect->error_body(r->arena, &f);
     if (r->dialect->error_header && r->dialect->error_header_value) {
-        (void)reply_header(r, r->dialect->error_header, r->dialect->error_header_value(&f));
+        (void)request_reply_header(r, r->dialect->error_header, r->dialect->error_header_value(&f));
     }
     name_losses(r);
     if (r->reply.status == 401) {

@@ -160,6 +160,20 @@ bool request_prompt_header(const struct request *r, struct header *ret)
     return number.ptr != NULL;
 }
 
+bool request_reply_header(struct request *r, const char *name, struct str value)
+{
+    struct header *list = arena_alloc(r->arena, (r->reply.n_headers + 1) * sizeof(*list));
+    if (!list) {
+        return false;
+    }
+    if (r->reply.n_headers) {
+        memcpy(list, r->reply.headers, r->reply.n_headers * sizeof(*list));
+    }
+    list[r->reply.n_headers++] = (struct header){str_of(name), value};
+    r->reply.headers = list;
+    return true;
+}
+
 struct attempt *request_attempt(struct request *r)
 {
     return r->attempt ? &r->attempts[r->attempt - 1] : NULL;
@@ -198,7 +212,7 @@ static void tell_state(const struct attempt *t)
                   !(t->callers_time && t->outcome == EVENT_TIMEOUT),
         .status = t->outcome == EVENT_OK || t->status >= 400 ? t->status : 0,
         .cooldown_ms = t->cooldown_ms,
-        .now_ms = clock_mono_ns() / 1000000,
+        .now_ms = clock_mono_ms(),
     };
     if (o.success && t->first_byte_ns > t->started_ns) {
         o.first_token_us = (t->first_byte_ns - t->started_ns) / 1000;

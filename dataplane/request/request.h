@@ -262,6 +262,8 @@ struct str request_header(const struct request *r, const char *name);
 /* Which version of a stored prompt was used; false: none was. */
 bool request_prompt_header(const struct request *r, struct header *ret);
 
+/* One more field of r->reply; false when out of room. */
+bool request_reply_header(struct request *r, const char *name, struct str value);
 /* Ends one that no client and no attempt knows of: nothing is recorded or counted. */
 void request_drop(struct request *r);
 

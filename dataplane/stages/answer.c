@@ -150,19 +150,9 @@ static bool out_of_room(struct request *r)
 
 /* The collected bytes stay until the request's end; what is written goes into a buffer that does
  * too. */
-static void release_buffer(void *arg)
-{
-    buffer_release(arg);
-}
-
 static struct buffer *out_buffer(struct request *r)
 {
-    struct buffer *b = arena_alloc(r->arena, sizeof(*b));
-    if (!b) {
-        return NULL;
-    }
-    buffer_init(b, 2u * ANSWER_MAX);
-    return arena_on_release(r->arena, release_buffer, b) ? b : NULL;
+    return arena_buffer(r->arena, 2u * ANSWER_MAX);
 }
 
 static void set_reply(struct request *r, const struct relay *rl, struct str body, const char *type)

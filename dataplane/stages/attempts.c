@@ -74,7 +74,7 @@ void attempt_learn(struct request *r, const struct header *headers, size_t n)
         }
         return;
     }
-    target_learn(t->state, &news, clock_mono_ns() / 1000000);
+    target_learn(t->state, &news, clock_mono_ms());
     if (news.has_retry_after && (t->status == 429 || t->status == 503 || t->status == 529)) {
         t->cooldown_ms = news.retry_after_ms;
     } else if (t->status == 429) {
@@ -88,8 +88,7 @@ void attempt_learn(struct request *r, const struct header *headers, size_t n)
 
 /* ---- leading on ---- */
 
-/* What the attempt at hand made is forgotten, so that the next one begins as the first did. */
-static void clear_attempt(struct request *r)
+void attempt_clear(struct request *r)
 {
     if (r->call) {
         struct upstream_call *call = r->call;
@@ -137,7 +136,7 @@ static void on_wait_over(void *arg)
 static enum verdict go_on(struct request *r, uint64_t wait_ms)
 {
     struct routing *g = r->routing;
-    clear_attempt(r);
+    attempt_clear(r);
     if (wait_ms == 0) {
         return VERDICT_AGAIN;
     }
@@ -153,7 +152,7 @@ static bool other_credential(struct request *r, unsigned kinds)
 {
     const struct candidate *c = &r->candidates[r->candidate];
     const struct snap_provider *p = c->provider;
-    uint64_t now = clock_mono_ns() / 1000000;
+    uint64_t now = clock_mono_ms();
     if (!(kinds & (ROUTE_FAIL_CREDENTIAL | ROUTE_FAIL_RATE_LIMIT)) || p->n_credentials < 2 ||
         !r->env->policy->targets || r->n_attempts >= REQUEST_MAX_ATTEMPTS) {
         return false;
@@ -165,8 +164,7 @@ static bool other_credential(struct request *r, unsigned kinds)
         }
     }
     for (unsigned k = 0; k < p->n_credentials && k < 32; k++) {
-        struct target_state *s =
-            target_state_of(r->env->policy->targets, &p->id, p->name, c->model, k, now);
+        struct target_state *s = routing_state_of(r, c, k);
         if ((used & 1u << k) || target_breaker(s, now) == BREAKER_OPEN ||
             target_reopens_ms(s) > now) {
             continue;
@@ -189,7 +187,7 @@ static bool next_step(struct request *r, const struct attempt_failure *f, enum v
         return false;
     }
     end_attempt(r, f);
-    clear_attempt(r);
+    attempt_clear(r);
     r->candidate++;
     *ret = VERDICT_AGAIN;
     return true;
@@ -226,14 +224,13 @@ static bool walk_on(struct request *r, const struct attempt_failure *f, enum ver
     size_t candidate = r->candidate;
     while (r->n_attempts < REQUEST_MAX_ATTEMPTS && r->n_candidates < REQUEST_MAX_ATTEMPTS) {
         struct walk_env *env = walk_environment(g->walk);
-        env->now_ms = clock_mono_ns() / 1000000;
+        env->now_ms = clock_mono_ms();
         env->wall_s = clock_wall_ms() / 1000;
         if (walk_next(g->walk, &w, &g->step) == WALK_END) {
             break;
         }
         log_move(r, f, &g->step);
         if (routing_take_step(r)) {
-            *(g->step.retry ? &g->retries : &g->moves) += 1;
             *ret = go_on(r, g->step.wait_ms);
             return true;
         }
@@ -273,7 +270,7 @@ bool attempt_failed(struct request *r, const struct attempt_failure *f, enum ver
     struct reply reply = r->reply;
     end_attempt(r, f);
     if (other && other_credential(r, kinds)) {
-        clear_attempt(r);
+        attempt_clear(r);
         *ret = VERDICT_AGAIN;
         return true;
     }

@@ -17,21 +17,6 @@ static struct str header_of(void *arg, const char *name)
     return request_header(r, name);
 }
 
-static void release_buffer(void *arg)
-{
-    buffer_release(arg);
-}
-
-static struct buffer *body_buffer(struct request *r)
-{
-    struct buffer *b = arena_alloc(r->arena, sizeof(*b));
-    if (!b) {
-        return NULL;
-    }
-    buffer_init(b, BODY_MAX);
-    return arena_on_release(r->arena, release_buffer, b) ? b : NULL;
-}
-
 bool between_strict(struct request *r)
 {
     struct str said = request_header(r, "x-weir-strict");
@@ -195,7 +180,7 @@ bool between_request(struct request *r, const struct candidate *c, struct str *r
     if (!r->translation && !begin(r, c)) {
         return false;
     }
-    struct buffer *out = body_buffer(r);
+    struct buffer *out = arena_buffer(r->arena, BODY_MAX);
     if (!out) {
         return out_of_room(r);
     }
@@ -218,7 +203,7 @@ enum verdict between_estimate(struct request *r)
 {
     const struct count_codec *codec = dialect_count_codec(r->face_api);
     struct relay *rl = arena_zalloc(r->arena, sizeof(*rl));
-    struct buffer *out = body_buffer(r);
+    struct buffer *out = arena_buffer(r->arena, BODY_MAX);
     r->estimated = true;
     if (!codec || !codec->encode_reply) {
         (void)lacks(r);

@@ -85,33 +85,6 @@ static size_t hit_headers(struct request *r, struct header *list)
 
 /* ---- a hit ---- */
 
-/* It calls nobody (now): another request may probe the target that was chosen. */
-static void give_probe_back(struct request *r)
-{
-    struct candidate *c = &r->candidates[r->candidate];
-    if (c->probe && c->state) {
-        target_probe_dropped(c->state);
-    }
-    c->probe = false;
-}
-
-static void release_buffer(void *arg)
-{
-    buffer_release(arg);
-}
-
-static struct buffer *room(struct request *r)
-{
-    struct buffer *b = arena_zalloc(r->arena, sizeof(*b));
-    if (b) {
-        buffer_init(b, HIT_MAX);
-        if (!arena_on_release(r->arena, release_buffer, b)) {
-            return NULL;
-        }
-    }
-    return b;
-}
-
 /* False: it cannot be read, or is older than the request wants. */
 static bool answer_hit(struct request *r, const struct cache_entry *e, const char *status)
 {
@@ -134,7 +107,7 @@ static bool answer_hit(struct request *r, const struct cache_entry *e, const cha
     u->status = status;
     u->saved_nanousd = head.cost_nanousd;
     u->saved_us = head.duration_us;
-    give_probe_back(r);
+    request_probe_back(r); /* it calls nobody: another may probe the target that was chosen */
     r->stream = head.stream;
     r->reply = (struct reply){.status = head.status,
                               .body = e->body,
@@ -148,7 +121,7 @@ static bool look_in_memory(struct request *r, const char *status)
 {
     struct cache_store *s = r->env->policy->cache;
     struct cache_entry e;
-    struct buffer *b = s ? room(r) : NULL;
+    struct buffer *b = s ? arena_buffer(r->arena, HIT_MAX) : NULL;
     return b && cache_get(s, &r->cache->key, clock_wall_ms(), b, &e) && answer_hit(r, &e, status);
 }
 
@@ -161,7 +134,7 @@ static void fill_begin(struct request *r)
         return;
     }
     buffer_init(&u->body, CACHE_ENTRY_MAX);
-    u->filling = arena_on_release(r->arena, release_buffer, &u->body);
+    u->filling = arena_keep_buffer(r->arena, &u->body);
 }
 
 static void call_alone(struct request *r)
@@ -254,7 +227,7 @@ static enum verdict lead_or_follow(struct request *r)
     if (s && !u->wish.refresh && !u->wish.no_keep && have_timer(r)) {
         if (cache_join(s, &u->key, &u->waiter) == CACHE_FOLLOWS) {
             u->waiting = true;
-            give_probe_back(r);
+            request_probe_back(r);
             loop_timer_set(u->timer, FOLLOW_MAX_MS);
             return VERDICT_WAIT;
         }
@@ -274,7 +247,7 @@ static enum verdict refuse_miss(struct request *r)
     struct cache_use *u = r->cache;
     struct header *list = arena_alloc(r->arena, CACHE_HEADERS * sizeof(*list));
     u->status = "only";
-    give_probe_back(r);
+    request_probe_back(r);
     if (list) {
         r->reply.headers = list;
         r->reply.n_headers = cache_headers(r, list);
@@ -371,7 +344,7 @@ void cache_explain(struct request *r, struct json_writer *w)
     struct cache_use u = {.request = r};
     struct cache_entry e;
     struct error err = ERROR_INIT;
-    struct buffer *b = room(r);
+    struct buffer *b = arena_buffer(r->arena, HIT_MAX);
     bool none = !r->env->policy->cache && !r->env->redis;
     json_object_begin(w);
     if (!b || none || !cache_allows(r) ||

@@ -81,7 +81,7 @@ static bool attempt_begin(struct request *r, struct candidate *c)
 static void attempt_undo(struct request *r)
 {
     struct attempt *t = request_attempt(r);
-    struct target_outcome o = {.counts = false, .now_ms = clock_mono_ns() / 1000000};
+    struct target_outcome o = {.counts = false, .now_ms = clock_mono_ms()};
     if (t->state) {
         target_finished(t->state, t->breaker, &o, t->probe);
     }

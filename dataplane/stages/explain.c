@@ -12,7 +12,6 @@
 #include "dataplane/stages/stages.h"
 
 #define DECISIONS_MAX (4u << 20)
-#define EXPECTED_OUTPUT 256
 
 struct json_writer *explain_decisions(struct request *r)
 {
@@ -189,7 +188,7 @@ static void put_prompt(struct json_writer *w, const struct request *r)
 
 static void put_price(struct json_writer *w, struct request *r, const struct candidate *c)
 {
-    uint64_t price = pricing_estimate(r, c, routing_prompt_tokens(r), EXPECTED_OUTPUT);
+    uint64_t price = pricing_estimate(r, c, routing_prompt_tokens(r), ROUTING_EXPECTED_OUTPUT);
     json_name(w, "estimated_nanousd");
     if (price == UINT64_MAX) {
         json_put_null(w);
@@ -201,7 +200,7 @@ static void put_price(struct json_writer *w, struct request *r, const struct can
 static void put_state(struct json_writer *w, const struct request *r, const struct candidate *c)
 {
     const struct target_state *s = c->state;
-    uint64_t now = clock_mono_ns() / 1000000;
+    uint64_t now = clock_mono_ms();
     if (!s) {
         return;
     }

@@ -72,20 +72,6 @@ static bool passes(const struct request *r, const struct relay *rl)
     return !r->dialect->error_is_own || r->dialect->error_is_own(buffer_str(&rl->whole));
 }
 
-static bool add_header(struct request *r, struct str name, struct str value)
-{
-    struct header *list = arena_alloc(r->arena, (r->reply.n_headers + 1) * sizeof(*list));
-    if (!list) {
-        return false;
-    }
-    if (r->reply.n_headers) {
-        memcpy(list, r->reply.headers, r->reply.n_headers * sizeof(*list));
-    }
-    list[r->reply.n_headers++] = (struct header){name, value};
-    r->reply.headers = list;
-    return true;
-}
-
 static struct str header_of(const struct relay *rl, const char *name)
 {
     for (size_t i = 0; i < rl->n_headers; i++) {
@@ -170,7 +156,7 @@ enum verdict answer_failure(struct request *r, struct relay *rl)
     r->reply.status = f.status;
     r->reply.body = r->dialect->error_body(r->arena, &f);
     if (r->dialect->error_header && r->dialect->error_header_value) {
-        (void)add_header(r, str_of(r->dialect->error_header), r->dialect->error_header_value(&f));
+        (void)request_reply_header(r, r->dialect->error_header, r->dialect->error_header_value(&f));
     }
     return VERDICT_ANSWERED;
 }

@@ -103,14 +103,8 @@ static void start_second(struct request *r, struct hedge *h)
 {
     struct leg first = leg_of(r);
     r->hurry = true;
-    r->call = NULL;
-    r->translation = NULL;
-    r->losses = (struct losses){.n = 0};
-    r->hide_usage = r->estimated = false;
-    r->priced = NULL;
-    r->prices = NULL;
-    r->prices_sought = false;
-    r->token = r->token_credential = STR_NONE;
+    r->call = NULL; /* it runs on, aside */
+    attempt_clear(r);
     bool sent = routing_take(r, h->place, "hedge", false) && stage_translate(r) == VERDICT_NEXT &&
                 dispatch_call(r);
     r->hurry = false;

@@ -180,21 +180,15 @@ static void put_body(struct json_writer *w, struct json_value body, const struct
     json_object_end(w);
 }
 
-static void release(void *arg)
-{
-    buffer_release(arg);
-}
-
 struct str override_body(struct arena *a, struct str object, const struct route_settings *s)
 {
     struct json_value body;
     struct json_writer w;
-    struct buffer *out = arena_zalloc(a, sizeof(*out));
-    if (!out || !json_validate(object, 0, &body, NULL) || body.type != JSON_OBJECT ||
-        !arena_on_release(a, release, out)) {
+    struct buffer *out =
+        arena_buffer(a, object.len + s->override_json.len + s->default_json.len + GROWTH_MAX);
+    if (!out || !json_validate(object, 0, &body, NULL) || body.type != JSON_OBJECT) {
         return STR_NONE;
     }
-    buffer_init(out, object.len + s->override_json.len + s->default_json.len + GROWTH_MAX);
     json_writer_init(&w, out);
     put_body(&w, body, s);
     return out->failed ? STR_NONE : buffer_str(out);

@@ -445,15 +445,10 @@ void relay_on_error(struct request *r, const struct error *err)
 
 /* ---- the head ---- */
 
-static void release_whole(void *arg)
-{
-    buffer_release(arg);
-}
-
 static bool collect(struct relay *rl, size_t max)
 {
     buffer_init(&rl->whole, max);
-    return arena_on_release(rl->request->arena, release_whole, &rl->whole);
+    return arena_keep_buffer(rl->request->arena, &rl->whole);
 }
 
 /* How the client wants its stream. */
@@ -551,7 +546,7 @@ static struct relay *relay_new(struct request *r, const struct upstream_answer *
         rl->holding = copied = true;
         rl->keeps_all = rl->framing == FRAMING_NONE;
         buffer_init(&rl->held, 64u << 20);
-        ok = arena_on_release(r->arena, release_whole, &rl->held);
+        ok = arena_keep_buffer(r->arena, &rl->held);
     }
     return ok && answer_headers(r, rl, a, r->translation != NULL && rl->way != RELAY_PASS, copied)
                ? rl

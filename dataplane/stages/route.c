@@ -258,7 +258,8 @@ static bool take_one(struct request *r, const struct route_found *f)
         }
     }
     r->n_candidates = 1;
-    return routing_plain_target(r, &r->candidates[0]);
+    routing_plain_target(r, &r->candidates[0]);
+    return true;
 }
 
 static enum verdict route_alias(struct request *r, const struct route_found *f)

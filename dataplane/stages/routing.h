@@ -65,8 +65,7 @@ struct routing {
     struct routing_target *targets;
     struct error first_error; /* of a target that was impossible: told when nothing is possible */
     struct loop_timer *timer; /* of the wait before a further try; NULL: none was needed */
-    unsigned retries, moves;
-    struct str metadata; /* of the request: looked for once */
+    struct str metadata;      /* of the request: looked for once */
     bool metadata_known;
     struct body_view *body; /* facts.c: what was found in the body */
     struct buffer seen; /* facts that conditions and hashes looked at: another caller's differ, and
@@ -77,8 +76,13 @@ struct routing {
 enum verdict routing_begin(struct request *r, const struct config_found *found, struct str rest,
                            struct str name);
 /* targets.c */
-/* What a candidate without a walk needs besides: which key, whose state. False: r->error. */
-bool routing_plain_target(struct request *r, struct candidate *c);
+/* What a candidate without a walk needs besides: which key, whose state. */
+void routing_plain_target(struct request *r, struct candidate *c);
+/* What is known of a candidate with one of its provider's keys; NULL: there is no table. */
+struct target_state *routing_state_of(struct request *r, const struct candidate *c,
+                                      unsigned credential);
+/* Tokens that an answer is taken to have, for prices told or compared before there is one. */
+#define ROUTING_EXPECTED_OUTPUT 256
 void routing_env(struct routing *g, struct walk_env *ret);
 struct routing_target *routing_target_of(struct routing *g, const struct route_node *leaf);
 /* Puts a leaf in as the candidate at hand; `retry`: with another of its keys, where it has several.
@@ -130,6 +134,9 @@ struct attempt_failure {
  * back-off; resumed by itself). False: nothing more is tried; r->error and r->reply are as they
  * were. */
 bool attempt_failed(struct request *r, const struct attempt_failure *f, enum verdict *ret);
+/* What the attempt at hand made is forgotten, its call cancelled, so that the next one begins as
+ * the first did. */
+void attempt_clear(struct request *r);
 /* Whether a failure now could lead on: then the start of an answer is held back. */
 bool attempt_may_go_on(const struct request *r);
 /* What the provider's answer says of limits and waiting; for the attempt at hand. */

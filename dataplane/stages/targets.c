@@ -1,7 +1,6 @@
 /* What the walk through a routing config asks of the request: whom a leaf means, what is known of
  * it, which alias stands in its place, and what it would cost. Each leaf is looked at once. */
 #include "common/base/clock.h"
-#include "common/base/map.h"
 #include "common/rules/model_name.h"
 #include "dataplane/net/loop.h"
 #include "dataplane/request/pricing.h"
@@ -9,12 +8,11 @@
 #include "dataplane/stages/routing.h"
 
 #define SEEN_MAX (1u << 20)
-#define EXPECTED_OUTPUT 256 /* tokens, where the client names no maximum: for comparing prices */
 
 /* ---- credentials ---- */
 
-static struct target_state *state_of(struct request *r, const struct candidate *c,
-                                     unsigned credential)
+struct target_state *routing_state_of(struct request *r, const struct candidate *c,
+                                      unsigned credential)
 {
     struct target_table *t = r->env->policy->targets;
     struct uuid id = c->provider->id;
@@ -24,8 +22,7 @@ static struct target_state *state_of(struct request *r, const struct candidate *
             id.b[i] ^= r->key->workspace_id.b[i];
         }
     }
-    return t ? target_state_of(t, &id, c->provider->name, c->model, credential,
-                               clock_mono_ns() / 1000000)
+    return t ? target_state_of(t, &id, c->provider->name, c->model, credential, clock_mono_ms())
              : NULL;
 }
 
@@ -33,16 +30,16 @@ static struct target_state *state_of(struct request *r, const struct candidate *
 static void choose_credential(struct request *r, struct candidate *c)
 {
     const struct snap_provider *p = c->provider;
-    uint64_t now = clock_mono_ns() / 1000000;
+    uint64_t now = clock_mono_ms();
     unsigned n = (unsigned)p->n_credentials;
     if (c->credential.ptr || n < 2) {
-        c->state = state_of(r, c, 0);
+        c->state = routing_state_of(r, c, 0);
         return;
     }
     unsigned start = r->env->turn++ % n;
     for (unsigned i = 0; i < n; i++) {
         unsigned k = (start + i) % n;
-        struct target_state *s = state_of(r, c, k);
+        struct target_state *s = routing_state_of(r, c, k);
         bool free = !s || (target_breaker(s, now) != BREAKER_OPEN && target_reopens_ms(s) <= now &&
                            !target_saturated(s, 0, now));
         if (i == 0 || free) {
@@ -56,10 +53,9 @@ static void choose_credential(struct request *r, struct candidate *c)
     }
 }
 
-bool routing_plain_target(struct request *r, struct candidate *c)
+void routing_plain_target(struct request *r, struct candidate *c)
 {
     choose_credential(r, c);
-    return true;
 }
 
 /* ---- whom a leaf means ---- */
@@ -275,9 +271,10 @@ static uint64_t ask_price(void *arg, const struct route_node *leaf)
 {
     struct routing *g = arg;
     struct routing_target *t = routing_target_of(g, leaf);
-    return t && t->possible ? pricing_estimate(g->request, &t->candidate,
-                                               routing_prompt_tokens(g->request), EXPECTED_OUTPUT)
-                            : UINT64_MAX;
+    return t && t->possible
+               ? pricing_estimate(g->request, &t->candidate, routing_prompt_tokens(g->request),
+                                  ROUTING_EXPECTED_OUTPUT)
+               : UINT64_MAX;
 }
 
 static uint64_t ask_random(void *arg, uint64_t n)
@@ -292,7 +289,7 @@ void routing_env(struct routing *g, struct walk_env *ret)
     *ret = (struct walk_env){
         .arg = g,
         .arena = r->arena,
-        .now_ms = clock_mono_ns() / 1000000,
+        .now_ms = clock_mono_ms(),
         .wall_s = clock_wall_ms() / 1000,
         .prompt_tokens = routing_prompt_tokens(r),
         .random = ask_random,

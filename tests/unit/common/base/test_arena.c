@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "common/base/arena.h"
+#include "common/base/buffer.h"
 
 static void aligns_and_keeps_apart(void **state)
 {
@@ -94,12 +95,39 @@ static void reset_keeps_the_first_chunk(void **state)
     arena_free(a);
 }
 
+static void keeps_buffers_until_its_release(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(4096);
+    struct buffer *made = arena_buffer(a, 8), kept;
+    assert_non_null(made);
+    assert_true(buffer_append_str(made, STR_LIT("12345678")));
+    assert_false(buffer_append_str(made, STR_LIT("9"))); /* its ceiling holds */
+    buffer_init(&kept, 100);
+    assert_true(buffer_append_str(&kept, STR_LIT("x")));
+    assert_true(arena_keep_buffer(a, &kept));
+    arena_free(a); /* what they held goes with it: a leak would be reported */
+
+    struct arena *full = arena_new(16);
+    while (arena_alloc(full, 16)) {
+    }
+    assert_null(arena_buffer(full, 8));
+    buffer_init(&kept, 100);
+    assert_true(buffer_append_str(&kept, STR_LIT("x")));
+    assert_false(arena_keep_buffer(full, &kept));
+    assert_int_equal(kept.len, 0); /* released at once */
+    arena_free(full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(aligns_and_keeps_apart),      cmocka_unit_test(holds_its_ceiling),
-        cmocka_unit_test(runs_hooks_backwards_once),   cmocka_unit_test(copies_texts),
+        cmocka_unit_test(aligns_and_keeps_apart),
+        cmocka_unit_test(holds_its_ceiling),
+        cmocka_unit_test(runs_hooks_backwards_once),
+        cmocka_unit_test(copies_texts),
         cmocka_unit_test(reset_keeps_the_first_chunk),
+        cmocka_unit_test(keeps_buffers_until_its_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
