@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libevent-dev libssl-dev libnng-dev libprotobuf-c-dev
  protobuf-c-compiler protobuf-compiler libmicrohttpd-dev libargon2-dev libjansson-dev libyaml-dev libpq-dev
- libcurl4-openssl-dev libnghttp2-dev libpcre2-dev libhiredis-dev libcmocka-dev"
+ libcurl4-openssl-dev libnghttp2-dev libpcre2-dev libhiredis-dev libjwt-dev libcmocka-dev"
 RUN_PACKAGES="ca-certificates curl procps util-linux tzdata"
 POSTGRES_PACKAGES="postgresql-15 postgresql-client-15"
 SERVICE_USER=weir

@@ -51,6 +51,21 @@
       "If-Match is required")                                                                      \
     X(RATE_LIMITED, "rate_limit_exceeded", 429, "rate_limit_error", "rate limit exceeded")         \
     X(BUDGET_EXCEEDED, "budget_exceeded", 429, "insufficient_quota", "budget exceeded")            \
+    X(BUDGET_UNAVAILABLE, "budget_unavailable", 503, "server_error",                               \
+      "the budget cannot be reserved from now")                                                    \
+    X(LIMIT_UNAVAILABLE, "limit_unavailable", 503, "server_error",                                 \
+      "the limit cannot be asked now")                                                             \
+    X(COST_UNBOUNDED, "cost_unbounded", 400, "invalid_request_error",                              \
+      "the call has no upper bound of cost, and a hard budget binds it")                           \
+    X(ENDPOINT_NOT_ALLOWED, "endpoint_not_allowed", 403, "permission_error",                       \
+      "key may not use this endpoint")                                                             \
+    X(ADDRESS_NOT_ALLOWED, "address_not_allowed", 403, "permission_error",                         \
+      "key may not be used from this address")                                                     \
+    X(CONFIG_NOT_ALLOWED, "config_not_allowed", 403, "permission_error",                           \
+      "key may not use this routing config")                                                       \
+    X(METADATA_REQUIRED, "metadata_required", 400, "invalid_request_error",                        \
+      "the request lacks metadata that its key demands")                                           \
+    X(INVALID_TOKEN, "invalid_token", 401, "authentication_error", "token not accepted")           \
     X(HEADERS_TOO_LARGE, "headers_too_large", 431, "invalid_request_error",                        \
       "request header fields too large")                                                           \
     X(NOT_IMPLEMENTED, "not_implemented", 501, "server_error", "not implemented")                  \

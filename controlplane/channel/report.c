@@ -61,9 +61,6 @@ void lease_request(struct channel *c, struct session *s, uint64_t sequence, stru
     Weir__LeaseGrant m = WEIR__LEASE_GRANT__INIT;
     struct buffer reply;
     buffer_init(&reply, LINK_MAX_REQUEST);
-    m.id = request->id;
-    m.budget_id = request->budget_id;
-    m.refused = (char *)(uintptr_t) "not_supported";
     (void)pack_message(&m.base, &reply);
     weir__lease_request__free_unpacked(request, NULL);
     session_finish(c, s, LANE_LEASE, sequence, ENVELOPE_LEASE_GRANT, buffer_str(&reply), true);

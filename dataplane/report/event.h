@@ -76,6 +76,17 @@ struct event_attempt {
     struct str kind;     /* "" (the first), "retry", "fallback", "hedge" */
     struct str option;   /* which node of the routing config: "config.targets[0]"; "": none */
     uint32_t credential; /* number of the key among the provider's */
+    uint64_t list_nanousd, ratio_ppm; /* before the price group; 0 ppm: no group */
+    struct str service_tier;
+};
+
+/* What was taken from one account of a budget (proto/usage.proto, Charge). */
+struct event_charge {
+    struct uuid quota_id, holder; /* holder nil: out of no lease */
+    struct str bucket;
+    int64_t window_start_s;
+    uint64_t amount;
+    bool overrun;
 };
 
 struct event {
@@ -101,6 +112,16 @@ struct event {
     struct uuid prompt_id; /* nil: none */
     uint64_t prompt_version;
     struct uuid mirror_of; /* the request whose copy this is; nil: none */
+    struct uuid team_id, service_account_id;
+    struct str end_user, price_group;
+    uint64_t list_nanousd;
+    const struct event_charge *charges;
+    size_t n_charges;
+    const struct str *tags;
+    size_t n_tags;
+    struct str downgraded_from;
+    struct uuid price_book_id;
+    uint64_t custom_nanousd;
 };
 
 /* At most so many bytes are appended by event_write (6 more by event_write_open): what to reserve

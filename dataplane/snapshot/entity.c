@@ -26,9 +26,10 @@ bool entity_feature_known(struct str name)
 
 const char *entity_kind_name(unsigned kind)
 {
-    static const char *const names[ENTITY_KIND_COUNT] = {"unknown",   "organization", "workspace",
-                                                         "key",       "provider",     "model",
-                                                         "catalogue", "config",       "prompt"};
+    static const char *const names[ENTITY_KIND_COUNT] = {
+        "unknown", "organization", "workspace",   "key",    "provider",
+        "model",   "catalogue",    "config",      "prompt", "budget",
+        "limit",   "price_book",   "price_group", "issuer", "team"};
     return kind < ENTITY_KIND_COUNT ? names[kind] : "unknown";
 }
 

@@ -17,11 +17,14 @@
 #include "common/base/uuid.h"
 #include "common/rules/prompt.h"
 #include "common/rules/provider.h"
+#include "common/rules/quota.h"
 #include "common/rules/route_config.h"
 
 #define SNAPSHOT_SHARDS 256 /* shard of an entity: first byte of SHA-256(id) */
 #define SNAPSHOT_KINDS 16
 
+struct jwt_keys;
+struct price_book;
 struct snapshot; /* a root */
 
 struct snap_key {
@@ -37,6 +40,70 @@ struct snap_key {
     bool config_locked;
     uint16_t n_tags;
     const struct str *tags;
+    struct uuid team_id, service_account_id; /* nil: none */
+    uint16_t n_endpoints, n_configs, n_mcp_tools, n_ip_allow, n_required_metadata;
+    const struct str *endpoints; /* patterns; none: all. So are the next two */
+    const struct str *configs, *mcp_tools;
+    const struct str *ip_allow; /* addresses and CIDR blocks; none: from everywhere */
+    const struct str *required_metadata;
+    struct str price_group;
+    /* The secret that was presented is a former one, which ends then; 0: it is the key's own. Set
+     * by snapshot_key alone. */
+    int64_t former_expires_at_ms;
+};
+
+/* A budget or a limit (proto/snapshot.proto). */
+struct snap_scope {
+    enum quota_scope kind;
+    bool each;      /* "*" */
+    struct uuid id; /* where the value is one */
+    struct str name, value;
+};
+
+struct snap_quota {
+    struct uuid id, organization_id, workspace_id;
+    struct str name;
+    struct quota_rule rule;
+    const struct snap_scope *scopes;
+    size_t n_scopes;
+    struct str downgrade_model;
+    uint64_t max_cost;
+    uint32_t max_values;
+    bool exact, disabled, needs_unknown;
+    const uint32_t *alert_percents;
+    size_t n_alert_percents;
+};
+
+struct snap_team {
+    struct uuid id, organization_id, workspace_id;
+    struct str name, price_group;
+};
+
+struct snap_ratio {
+    struct str provider, model; /* patterns; "": every one */
+    uint64_t ppm;
+};
+
+struct snap_price_group {
+    struct uuid id, organization_id;
+    struct str name;
+    uint64_t ratio_ppm;
+    const struct snap_ratio *overrides;
+    size_t n_overrides;
+};
+
+/* Whose tokens are taken in place of keys. */
+struct snap_issuer {
+    struct uuid id, organization_id;
+    struct str name, issuer, claims_json;
+    const struct str *audiences, *denied_jti;
+    size_t n_audiences, n_denied_jti;
+    unsigned algorithms;         /* bits of common/jwt.h */
+    const struct jwt_keys *keys; /* never NULL */
+    const struct uuid *key_ids;
+    size_t n_key_ids;
+    int64_t leeway_s;
+    bool disabled, needs_unknown;
 };
 
 /* A text setting of a provider object, by its name in the table of common/rules/provider.h. */
@@ -149,7 +216,36 @@ const struct snap_provider *snapshot_provider_of_kind(const struct snapshot *s,
 struct snap_organization {
     struct uuid id;
     struct str settings_json;
+    struct str price_group; /* of its settings; "" none */
 };
+struct snap_workspace {
+    struct uuid id, organization_id;
+    struct str price_group;
+};
+/* NULL: there is none of that id. */
+const struct snap_workspace *snapshot_workspace(const struct snapshot *s, const struct uuid *id);
+const struct snap_team *snapshot_team(const struct snapshot *s, const struct uuid *id);
+/* The quotas anchored at an id: each stands at the most particular thing with an id that it names
+ * (key, service account, user, team, workspace of a scope), else at its own workspace, else at its
+ * organization. So who wants all that may bind a request asks for each of those of the request;
+ * what else a quota's scopes say is for the caller to see. Ascending by id; *ret_n 0: none. */
+const struct snap_quota *const *snapshot_quotas(const struct snapshot *s, const struct uuid *anchor,
+                                                size_t *ret_n);
+/* False: nobody has any, so there is nothing to ask for. */
+bool snapshot_has_quotas(const struct snapshot *s);
+const struct snap_quota *snapshot_quota(const struct snapshot *s, const struct uuid *id);
+/* Of its organization, by name. NULL: none. */
+const struct snap_price_group *
+snapshot_price_group(const struct snapshot *s, const struct uuid *organization, struct str name);
+/* The organization's price book, compiled (common/rules/price_book.h); NULL: none is published.
+ * There is one book an organization: the first by id. */
+const struct price_book *snapshot_price_book(const struct snapshot *s,
+                                             const struct uuid *organization, struct uuid *ret_id,
+                                             uint64_t *ret_version);
+/* Those with this `iss`, whatever the organization, one after the other: `after` NULL for the
+ * first. NULL: no more. */
+const struct snap_issuer *snapshot_issuer(const struct snapshot *s, struct str issuer,
+                                          const struct snap_issuer *after);
 const struct snap_organization *snapshot_organization(const struct snapshot *s,
                                                       const struct uuid *id);
 /* The row of kind CATALOGUE for this organization and catalogue id, else everybody's (nil
