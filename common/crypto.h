@@ -37,6 +37,7 @@ size_t crypto_base64url(const void *p, size_t n, char *out);
 /* Standard or url alphabet, padding optional. False on junk or when it needs more than cap bytes.
  */
 bool crypto_unbase64(struct str s, uint8_t *out, size_t cap, size_t *ret_len);
+int crypto_base64_digit(char c); /* 0 … 63, of either alphabet; -1: none */
 /* zlib's CRC-32 polynomial. */
 uint32_t crypto_crc32(uint32_t seed, const void *p, size_t n);
 

@@ -50,7 +50,7 @@ size_t crypto_base64url(const void *p, size_t n, char *out)
     return (size_t)(at - out);
 }
 
-static int base64_value(char c)
+int crypto_base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z') {
         return c - 'A';
@@ -82,7 +82,7 @@ bool crypto_unbase64(struct str s, uint8_t *out, size_t cap, size_t *ret_len)
     unsigned held = 0;
     size_t len = 0;
     for (size_t i = 0; i < s.len; i++) {
-        int v = base64_value(s.ptr[i]);
+        int v = crypto_base64_digit(s.ptr[i]);
         if (v < 0) {
             return false;
         }

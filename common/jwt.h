@@ -7,7 +7,11 @@
 
 #include "common/base/arena.h"
 #include "common/base/error.h"
+#include "common/base/uuid.h"
 #include "common/json.h"
+
+#define JWT_MAX_BYTES 16384 /* of a token */
+#define JWT_KEYS_MAX 64     /* of a set; what stands behind them is left out */
 
 enum jwt_algorithm {
     JWT_NONE = 0, /* no such algorithm: never allowed */
@@ -75,5 +79,13 @@ enum jwt_verdict jwt_verify(struct str token, const struct jwt_check *c, struct 
 /* A claim by its path ("realm_access.roles"; a name that itself holds dots, such as a URL, is found
  * first). False: there is none. */
 bool jwt_claim(struct json_value claims, struct str path, struct json_value *ret);
+/* The payload without any check but its form: of a token that is known to have been verified. */
+bool jwt_payload(struct str token, struct arena *a, struct json_value *ret_claims);
+/* What the header says: for at_hash and logs, of a token that was verified. */
+enum jwt_algorithm jwt_token_algorithm(struct str token);
+/* `at_hash` and `c_hash` (OpenID Connect Core 3.1.3.6): the left half of the hash of the value. */
+bool jwt_half_hash_fits(enum jwt_algorithm a, struct str value, struct str claim);
+/* The id that a subject has who is not known otherwise: the same on both planes. */
+void jwt_subject_id(const struct uuid *issuer, struct str subject, struct uuid *ret);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/error.h"
+#include "common/rules/quota_check.h"
 
 struct json_writer;
 struct yaml_node;
@@ -52,6 +53,38 @@ struct manifest_key {
     bool config_locked;     /* callers may not bring another */
     struct str *tags;
     size_t n_tags;
+    struct str user, team, service_account;      /* by e-mail or name; NULL ptr: none */
+    struct str price_group, metadata_json;       /* NULL ptr: none */
+    struct str *endpoints, *configs, *mcp_tools; /* patterns; none: all */
+    size_t n_endpoints, n_configs, n_mcp_tools;
+    struct str *ip_allow; /* in their normal form */
+    size_t n_ip_allow;
+    struct str *required_metadata, *admin_permissions;
+    size_t n_required_metadata, n_admin_permissions;
+    int line;
+};
+
+/* A budget or limit, checked as a whole (quota_check.h) but for what its scopes name. Those of a
+ * key
+ * (`budgets` and `limits` in it) stand here too, about that key. */
+struct manifest_quota {
+    struct str name;
+    struct quota_draft draft;
+    uint64_t max_values; /* 0: default */
+    bool disabled;
+    bool of_key;  /* stands in a key */
+    size_t index; /* in the list it stands in */
+    int line;
+};
+
+struct manifest_team {
+    struct str name, price_group, external_id; /* NULL ptr: none */
+    int line;
+};
+
+struct manifest_service_account {
+    struct str name, description, team; /* NULL ptr: none */
+    bool disabled;
     int line;
 };
 
@@ -65,6 +98,33 @@ struct manifest_document {
     int line;
 };
 
+/* Part of a price group: what holds in its place for some providers or models. */
+struct manifest_ratio {
+    struct str provider, model; /* patterns; NULL ptr: every one */
+    uint64_t ratio_ppm;
+};
+
+struct manifest_price_group {
+    struct str name, description; /* description: NULL ptr when absent */
+    uint64_t ratio_ppm;
+    struct manifest_ratio *overrides;
+    size_t n_overrides;
+    int line;
+};
+
+/* Whose signed tokens are taken in place of keys. */
+struct manifest_issuer {
+    struct str name, issuer;
+    struct str *audiences, *algorithms, *denied_jti;
+    size_t n_audiences, n_algorithms, n_denied_jti;
+    struct str *keys; /* names of keys that a token may stand for, the first is the default */
+    size_t n_keys;
+    struct str jwks_json, claims_json;
+    uint64_t leeway_s;
+    bool disabled;
+    int line;
+};
+
 struct manifest {
     uint64_t version; /* 1 */
     struct manifest_provider *providers;
@@ -73,10 +133,21 @@ struct manifest {
     size_t n_models;
     struct manifest_key *keys;
     size_t n_keys;
+    struct manifest_team *teams;
+    size_t n_teams;
+    struct manifest_service_account *service_accounts;
+    size_t n_service_accounts;
+    struct manifest_quota *budgets, *limits;
+    size_t n_budgets, n_limits;
     struct manifest_document *configs;
     size_t n_configs;
     struct manifest_document *prompts;
     size_t n_prompts;
+    struct manifest_price_group *price_groups;
+    size_t n_price_groups;
+    struct manifest_document price_book; /* docs/prices.md; json NULL ptr: none */
+    struct manifest_issuer *issuers;
+    size_t n_issuers;
     struct yaml_node *settings; /* standalone only: a map of proxy options (listen, workers …); NULL
                                    when absent */
 };

@@ -63,6 +63,22 @@ bool manifest_take_config(const struct manifest_reader *r, const struct manifest
 bool manifest_read_documents(const struct manifest_reader *r, const struct manifest_place *top,
                              struct manifest *m);
 
+/* manifest_prices.c: the list `price_groups` and the map `price_book` */
+bool manifest_read_prices(const struct manifest_reader *r, const struct manifest_place *top,
+                          struct manifest *m);
+
+/* manifest_keys.c: the lists `keys`, `teams`, `service_accounts` */
+bool manifest_read_keys(const struct manifest_reader *r, const struct manifest_place *top,
+                        struct manifest *m);
+
+/* manifest_quotas.c: the lists `budgets` and `limits`, at the top and in keys */
+bool manifest_read_quotas(const struct manifest_reader *r, const struct manifest_place *top,
+                          struct manifest *m);
+
+/* manifest_issuers.c: the list `issuers`; after the keys */
+bool manifest_read_issuers(const struct manifest_reader *r, const struct manifest_place *top,
+                           struct manifest *m);
+
 /* manifest_provider.c */
 bool manifest_read_provider(const struct manifest_reader *r, const struct manifest_place *p,
                             struct manifest_provider *ret);

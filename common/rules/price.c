@@ -54,19 +54,101 @@ static uint64_t unit_picousd(const struct price_list *prices, enum price_unit un
     return 0;
 }
 
+typedef unsigned __int128 wide;
+
+/* A sum in pico-USD; one that 128 bits do not hold stays at its largest. */
+static void add(wide *sum, uint64_t quantity, uint64_t picousd)
+{
+    wide line = (wide)quantity * picousd;
+    *sum = line > ~*sum ? ~(wide)0 : *sum + line;
+}
+
+/* Pico-USD times parts per million as nano-USD, rounded half up once. */
+static uint64_t nano_of(wide picousd, uint64_t ppm)
+{
+    const wide unit = (wide)PICO_PER_NANO * PRICE_RATIO_ONE;
+    if (ppm > 0 && picousd > (~(wide)0 - unit) / ppm) {
+        return UINT64_MAX;
+    }
+    wide nano = (picousd * ppm + unit / 2) / unit;
+    return nano > UINT64_MAX ? UINT64_MAX : (uint64_t)nano;
+}
+
+uint64_t price_lines_ratio(const struct price_list *prices, uint64_t prompt_tokens,
+                           struct price_line *lines, size_t n, uint64_t ratio_ppm,
+                           uint64_t *ret_list_nanousd)
+{
+    wide sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        lines[i].picousd = unit_picousd(prices, lines[i].unit, prompt_tokens);
+        add(&sum, lines[i].quantity, lines[i].picousd);
+    }
+    if (ret_list_nanousd) {
+        *ret_list_nanousd = nano_of(sum, PRICE_RATIO_ONE);
+    }
+    return nano_of(sum, ratio_ppm);
+}
+
 uint64_t price_lines(const struct price_list *prices, uint64_t prompt_tokens,
                      struct price_line *lines, size_t n)
 {
-    unsigned __int128 sum = 0;
-    bool over = false;
-    for (size_t i = 0; i < n; i++) {
-        lines[i].picousd = unit_picousd(prices, lines[i].unit, prompt_tokens);
-        unsigned __int128 line = (unsigned __int128)lines[i].quantity * lines[i].picousd;
-        over = over || line > ~sum;
-        sum += line;
+    return price_lines_ratio(prices, prompt_tokens, lines, n, PRICE_RATIO_ONE, NULL);
+}
+
+bool price_unit_input(enum price_unit unit)
+{
+    static const bool is[PRICE_UNIT_COUNT] = {
+        [PRICE_TOKEN_IN] = true,       [PRICE_TOKEN_CACHED] = true, [PRICE_CACHE_WRITE_5M] = true,
+        [PRICE_CACHE_WRITE_1H] = true, [PRICE_AUDIO_IN] = true,     [PRICE_IMAGE_IN] = true,
+        [PRICE_AUDIO_CACHED] = true,   [PRICE_IMAGE_CACHED] = true, [PRICE_VIDEO_IN] = true,
+    };
+    return (unsigned)unit < PRICE_UNIT_COUNT && is[unit];
+}
+
+bool price_unit_output(enum price_unit unit)
+{
+    return unit == PRICE_TOKEN_OUT || unit == PRICE_TOKEN_REASONING || unit == PRICE_AUDIO_OUT ||
+           unit == PRICE_IMAGE_OUT;
+}
+
+/* The dearest that the unit's price, or its stand-in's, can be for a prompt of at most so many
+ * tokens. */
+static uint64_t dearest_of(const struct price_list *prices, enum price_unit unit,
+                           uint64_t prompt_tokens)
+{
+    while (unit > PRICE_NONE && unit < PRICE_UNIT_COUNT && !prices->units[unit].known) {
+        unit = units[unit].stand_in;
     }
-    unsigned __int128 nano = sum / PICO_PER_NANO + (sum % PICO_PER_NANO >= PICO_PER_NANO / 2);
-    return over || nano > UINT64_MAX ? UINT64_MAX : (uint64_t)nano;
+    if (unit <= PRICE_NONE || unit >= PRICE_UNIT_COUNT) {
+        return 0;
+    }
+    const struct price *p = &prices->units[unit];
+    uint64_t most = p->picousd;
+    for (unsigned i = 0; i < p->n_tiers && prompt_tokens > p->tiers[i].above; i++) {
+        most = p->tiers[i].picousd > most ? p->tiers[i].picousd : most;
+    }
+    return most;
+}
+
+uint64_t price_bound(const struct price_list *prices, uint64_t tokens_in, uint64_t tokens_out,
+                     const struct price_line *pieces, size_t n, uint64_t ratio_ppm)
+{
+    uint64_t in = 0, out = 0;
+    wide sum = 0;
+    for (unsigned i = 1; i < PRICE_UNIT_COUNT; i++) {
+        enum price_unit unit = (enum price_unit)i;
+        bool input = price_unit_input(unit);
+        uint64_t picousd =
+            input || price_unit_output(unit) ? dearest_of(prices, unit, tokens_in) : 0;
+        in = input && picousd > in ? picousd : in;
+        out = !input && picousd > out ? picousd : out;
+    }
+    add(&sum, tokens_in, in);
+    add(&sum, tokens_out, out);
+    for (size_t i = 0; i < n; i++) {
+        add(&sum, pieces[i].quantity, dearest_of(prices, pieces[i].unit, tokens_in));
+    }
+    return nano_of(sum, ratio_ppm);
 }
 
 bool price_splits_reasoning(const struct price_list *prices)

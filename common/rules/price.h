@@ -68,6 +68,21 @@ struct price_line {
  * cost nothing. Saturates at UINT64_MAX. */
 uint64_t price_lines(const struct price_list *prices, uint64_t prompt_tokens,
                      struct price_line *lines, size_t n);
+/* The same, times a price group's ratio in parts per million: the sum in pico-USD is multiplied and
+ * then rounded, once. *ret_list_nanousd (may be NULL): the sum without it, as price_lines gives. */
+#define PRICE_RATIO_ONE 1000000u
+uint64_t price_lines_ratio(const struct price_list *prices, uint64_t prompt_tokens,
+                           struct price_line *lines, size_t n, uint64_t ratio_ppm,
+                           uint64_t *ret_list_nanousd);
+/* The most that a call can cost whose prompt has at most `tokens_in` tokens of whatever kind, whose
+ * answer has at most `tokens_out`, and of which `pieces` are billed besides (units that are no
+ * tokens, one line each): the dearest kind of token in the dearest tier that such a prompt may fall
+ * into. Never less than price_lines_ratio of any such call. */
+uint64_t price_bound(const struct price_list *prices, uint64_t tokens_in, uint64_t tokens_out,
+                     const struct price_line *pieces, size_t n, uint64_t ratio_ppm);
+/* A unit of tokens that count towards `prompt_tokens`, or of tokens that were made. */
+bool price_unit_input(enum price_unit unit);
+bool price_unit_output(enum price_unit unit);
 bool price_splits_reasoning(const struct price_list *prices);
 const char *
 price_unit_name(enum price_unit unit); /* "token_in": in the catalogue, the API, overrides */

@@ -78,6 +78,9 @@ struct quota_rule {
     int64_t extra_until_ms;
 };
 
+/* A second to a week in milliseconds; 30 days of what has no length of its own. */
+uint64_t quota_window_ms(enum quota_window w);
+
 /* The window that a moment lies in: [start, end) in Unix seconds. Calendar windows begin at the
  * zone's own midnight, monday, first of the month; so a day may have 23 or 25 hours. TOTAL, NONE
  * and token buckets: start 0, end INT64_MAX. */
@@ -125,6 +128,16 @@ struct quota_grant {
 void quota_decide(const struct quota_rule *r, const struct quota_state *s,
                   const struct quota_span *span, uint64_t need, uint64_t want, unsigned planes,
                   int64_t now_ms, struct quota_grant *ret);
+
+/* For whoever keeps the account: of what is held `amount` comes back unused, or is spent (more than
+ * is held: an overrun). With a token bucket both also change its level. */
+void quota_give_back(const struct quota_rule *r, struct quota_state *s, uint64_t amount);
+void quota_spend(const struct quota_rule *r, struct quota_state *s, uint64_t amount);
+/* What stands in it as people are told: the amount as it is now (a bucket's size) and what is used
+ * of it, so that amount - used - held is what is left. */
+void quota_stands(const struct quota_rule *r, const struct quota_state *s,
+                  const struct quota_span *span, int64_t now_ms, uint64_t *ret_amount,
+                  uint64_t *ret_used);
 
 #define QUOTA_BUCKET_MAX 256 /* bytes of an account's bucket; longer values are hashed into it */
 #define QUOTA_BUCKET_REST "\x1e"

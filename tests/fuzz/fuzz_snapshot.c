@@ -81,7 +81,9 @@ static void look(const struct snapshot *s, struct str body)
     }
     if (n > 0)
         memcpy(secret, body.ptr, n);
-    (void)snapshot_key(s, secret);
+    struct arena *a = arena_new(0);
+    (void)snapshot_key(s, secret, a);
+    arena_free(a);
 }
 
 /* Frees b. The new root, or the old one when it was refused. */
