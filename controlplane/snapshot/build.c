@@ -1,33 +1,11 @@
 /* Rows to the messages of proto/snapshot.proto. Pure: no database, no clock, no randomness, so that
  * every instance builds the same bytes and their hashes agree. */
-#include "controlplane/snapshot/internal.h"
+#include "controlplane/snapshot/build_inside.h"
 
 #include "common/base/mem.h"
 #include "common/crypto.h"
-#include "proto/snapshot.pb-c.h"
 
 static const struct uuid nil;
-
-static ProtobufCBinaryData id_bytes(const struct uuid *u)
-{
-    return uuid_is_nil(u) ? (ProtobufCBinaryData){0, NULL}
-                          : (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)u->b};
-}
-
-/* Texts of the arena end in NUL; an absent one is the empty text. */
-static char *text(struct str s)
-{
-    return (char *)(uintptr_t)(s.ptr ? s.ptr : "");
-}
-
-static char **texts(const struct str *list, size_t n, struct arena *a)
-{
-    char **ret = arena_alloc(a, (n + 1) * sizeof(*ret));
-    for (size_t i = 0; ret && i < n; i++) {
-        ret[i] = text(list[i]);
-    }
-    return ret;
-}
 
 void build_key_init(struct build_key *k, const struct uuid *id, const uint8_t key[static 32])
 {
@@ -69,62 +47,26 @@ static bool put_credential(const struct uuid *owner, struct str plain, const str
         }
     }
     weir__credential__init(ret);
-    ret->data_key_id = id_bytes(&k->id);
+    ret->data_key_id = build_id(&k->id);
     ret->sealed = (ProtobufCBinaryData){sealed.len, (uint8_t *)(uintptr_t)sealed.ptr};
     return true;
-}
-
-static struct entity *pack(const struct config_row *row, const ProtobufCMessage *m, struct arena *a)
-{
-    size_t n = protobuf_c_message_get_packed_size(m);
-    uint8_t *bytes = arena_alloc(a, n + 1);
-    if (!bytes) {
-        return NULL;
-    }
-    protobuf_c_message_pack(m, bytes);
-    return entity_new(row->kind, &row->id, &row->organization_id, &row->workspace_id,
-                      (struct str){(const char *)bytes, n});
 }
 
 static struct entity *build_simple(const struct config_row *row, struct arena *a)
 {
     if (row->kind == CONFIG_ORGANIZATION) {
         Weir__Organization m = WEIR__ORGANIZATION__INIT;
-        m.id = id_bytes(&row->id);
-        m.name = text(row->name);
-        m.settings_json = text(row->settings_json);
-        return pack(row, &m.base, a);
+        m.id = build_id(&row->id);
+        m.name = build_text(row->name);
+        m.settings_json = build_text(row->settings_json);
+        return build_pack(row, &m.base, a);
     }
     Weir__Workspace m = WEIR__WORKSPACE__INIT;
-    m.id = id_bytes(&row->id);
-    m.organization_id = id_bytes(&row->organization_id);
-    m.name = text(row->name);
-    return pack(row, &m.base, a);
-}
-
-static struct entity *build_virtual_key(const struct config_row *row, struct arena *a)
-{
-    Weir__Key m = WEIR__KEY__INIT;
-    ProtobufCBinaryData hash = {row->secret_hash.len, (uint8_t *)(uintptr_t)row->secret_hash.ptr};
-    m.id = id_bytes(&row->id);
-    m.organization_id = id_bytes(&row->organization_id);
-    m.workspace_id = id_bytes(&row->workspace_id);
-    m.user_id = id_bytes(&row->user_id);
-    m.n_secret_sha256 = 1;
-    m.secret_sha256 = &hash;
-    m.name = text(row->name);
-    m.n_models = row->n_models;
-    m.models = texts(row->models, row->n_models, a);
-    m.n_providers = row->n_providers;
-    m.providers = texts(row->providers, row->n_providers, a);
-    m.expires_at_ms = (int64_t)row->expires_at_ms;
-    m.disabled = row->disabled;
-    m.metadata_json = text(row->metadata_json);
-    m.config = text(row->config);
-    m.config_locked = row->config_locked;
-    m.n_tags = row->n_tags;
-    m.tags = texts(row->tags, row->n_tags, a);
-    return m.models && m.providers && m.tags ? pack(row, &m.base, a) : NULL;
+    m.id = build_id(&row->id);
+    m.organization_id = build_id(&row->organization_id);
+    m.name = build_text(row->name);
+    m.price_group = build_text(row->price_group);
+    return build_pack(row, &m.base, a);
 }
 
 static struct entity *build_provider(const struct config_row *row, struct str credential,
@@ -132,14 +74,14 @@ static struct entity *build_provider(const struct config_row *row, struct str cr
 {
     Weir__Provider m = WEIR__PROVIDER__INIT;
     Weir__Credential c = WEIR__CREDENTIAL__INIT;
-    m.id = id_bytes(&row->id);
-    m.organization_id = id_bytes(&row->organization_id);
-    m.workspace_id = id_bytes(&row->workspace_id);
-    m.name = text(row->name);
-    m.kind = text(row->provider_kind);
-    m.base_url = text(row->base_url);
+    m.id = build_id(&row->id);
+    m.organization_id = build_id(&row->organization_id);
+    m.workspace_id = build_id(&row->workspace_id);
+    m.name = build_text(row->name);
+    m.kind = build_text(row->provider_kind);
+    m.base_url = build_text(row->base_url);
     m.timeout_ms = row->timeout_ms;
-    m.settings_json = text(row->settings_json);
+    m.settings_json = build_text(row->settings_json);
     m.disabled = row->disabled;
     if (row->credential.ptr) {
         if (!put_credential(&row->id, credential, k, a, &c)) {
@@ -147,7 +89,7 @@ static struct entity *build_provider(const struct config_row *row, struct str cr
         }
         m.credential = &c;
     }
-    return pack(row, &m.base, a);
+    return build_pack(row, &m.base, a);
 }
 
 static struct entity *build_model(const struct config_row *row, struct arena *a)
@@ -160,32 +102,32 @@ static struct entity *build_model(const struct config_row *row, struct arena *a)
     }
     for (size_t i = 0; i < row->n_targets; i++) {
         weir__target__init(&t[i]);
-        t[i].provider_id = id_bytes(&row->targets[i].provider_id);
-        t[i].model = text(row->targets[i].model);
-        t[i].endpoint = text(row->targets[i].endpoint);
+        t[i].provider_id = build_id(&row->targets[i].provider_id);
+        t[i].model = build_text(row->targets[i].model);
+        t[i].endpoint = build_text(row->targets[i].endpoint);
         t[i].weight = row->targets[i].weight;
         list[i] = &t[i];
     }
-    m.id = id_bytes(&row->id);
-    m.organization_id = id_bytes(&row->organization_id);
-    m.workspace_id = id_bytes(&row->workspace_id);
-    m.name = text(row->name);
-    m.settings_json = text(row->settings_json);
-    m.config = text(row->config);
+    m.id = build_id(&row->id);
+    m.organization_id = build_id(&row->organization_id);
+    m.workspace_id = build_id(&row->workspace_id);
+    m.name = build_text(row->name);
+    m.settings_json = build_text(row->settings_json);
+    m.config = build_text(row->config);
     m.n_targets = row->n_targets;
     m.targets = list;
-    return pack(row, &m.base, a);
+    return build_pack(row, &m.base, a);
 }
 
 static struct entity *build_catalogue(const struct config_row *row, struct arena *a)
 {
     Weir__CatalogueModel m = WEIR__CATALOGUE_MODEL__INIT;
-    m.id = id_bytes(&row->id);
-    m.organization_id = id_bytes(&row->organization_id);
-    m.provider = text(row->provider_kind);
-    m.model = text(row->name);
-    m.entry_json = text(row->settings_json);
-    return pack(row, &m.base, a);
+    m.id = build_id(&row->id);
+    m.organization_id = build_id(&row->organization_id);
+    m.provider = build_text(row->provider_kind);
+    m.model = build_text(row->name);
+    m.entry_json = build_text(row->settings_json);
+    return build_pack(row, &m.base, a);
 }
 
 static Weir__DocumentVersion **versions_of(const struct config_row *row, const struct str *secrets,
@@ -201,7 +143,7 @@ static Weir__DocumentVersion **versions_of(const struct config_row *row, const s
     for (size_t i = 0; i < row->n_versions; i++) {
         weir__document_version__init(&v[i]);
         v[i].number = row->versions[i].number;
-        v[i].document_json = text(row->versions[i].document);
+        v[i].document_json = build_text(row->versions[i].document);
         if (row->versions[i].secrets.ptr) {
             if (!put_credential(&row->id, secrets[i], k, a, &c[i])) {
                 return NULL;
@@ -222,20 +164,20 @@ static Weir__DocumentLabel **labels_of(const struct config_row *row, struct aren
     }
     for (size_t i = 0; i < row->n_labels; i++) {
         weir__document_label__init(&l[i]);
-        l[i].name = text(row->labels[i].name);
+        l[i].name = build_text(row->labels[i].name);
         l[i].version = row->labels[i].version;
         list[i] = &l[i];
     }
     return list;
 }
 
-/* Configs and prompts: two messages with the same members. */
+/* Configs, prompts and price books: three messages with the same members. */
 #define FILL_DOCUMENT(m, row, list, label_list)                  \
     do {                                                         \
-        (m).id = id_bytes(&(row)->id);                           \
-        (m).organization_id = id_bytes(&(row)->organization_id); \
-        (m).workspace_id = id_bytes(&(row)->workspace_id);       \
-        (m).name = text((row)->name);                            \
+        (m).id = build_id(&(row)->id);                           \
+        (m).organization_id = build_id(&(row)->organization_id); \
+        (m).workspace_id = build_id(&(row)->workspace_id);       \
+        (m).name = build_text((row)->name);                      \
         (m).n_versions = (row)->n_versions;                      \
         (m).versions = (list);                                   \
         (m).n_labels = (row)->n_labels;                          \
@@ -251,15 +193,20 @@ static struct entity *build_document(const struct config_row *row, const struct 
     if (!versions || !labels) {
         return NULL;
     }
+    if (row->kind == CONFIG_PRICE_BOOK) {
+        Weir__PriceBook m = WEIR__PRICE_BOOK__INIT;
+        FILL_DOCUMENT(m, row, versions, labels);
+        return build_pack(row, &m.base, a);
+    }
     if (row->kind == CONFIG_ROUTING) {
         Weir__Config m = WEIR__CONFIG__INIT;
         FILL_DOCUMENT(m, row, versions, labels);
-        return pack(row, &m.base, a);
+        return build_pack(row, &m.base, a);
     }
     Weir__Prompt m = WEIR__PROMPT__INIT;
     FILL_DOCUMENT(m, row, versions, labels);
     m.partial = row->partial;
-    return pack(row, &m.base, a);
+    return build_pack(row, &m.base, a);
 }
 
 struct entity *build_entity(const struct config_row *row, const struct build_secrets *plain,
@@ -283,12 +230,14 @@ struct entity *build_entity(const struct config_row *row, const struct build_sec
         break;
     case CONFIG_ROUTING:
     case CONFIG_PROMPT:
+    case CONFIG_PRICE_BOOK:
         e = build_document(row, plain->versions, k, a);
         break;
     case CONFIG_CATALOGUE:
         e = build_catalogue(row, a);
         break;
     default:
+        e = build_governance(row, a);
         break;
     }
     arena_free(a);

@@ -5,12 +5,14 @@
 
 #include "common/base/mem.h"
 #include "common/log.h"
+#include "controlplane/secrets/reference.h"
 #include "controlplane/secrets/seal.h"
 #include "controlplane/snapshot/internal.h"
 #include "controlplane/store/authority.h"
 
 #define PAGE_ROWS 5000
 #define LOG_DEFAULT 200000
+#define FULL_KEPT_DEFAULT 20000
 #define CREDENTIAL_ARENA ((size_t)64 << 20)
 
 /* Plain text of what is sealed in a row; NULL ptr: it cannot be opened. */
@@ -32,15 +34,41 @@ static struct str open_sealed(const struct state *s, const struct config_row *ro
     return plain;
 }
 
+static void wipe(struct str s)
+{
+    if (s.ptr) {
+        explicit_bzero((void *)(uintptr_t)s.ptr, s.len);
+    }
+}
+
+/* A provider's credential with its references replaced; NULL ptr: one cannot be had now. */
+static struct str open_credential(const struct state *s, const struct config_row *row,
+                                  struct arena *a)
+{
+    struct str stored = open_sealed(s, row, "providers", "credential", row->credential,
+                                    row->credential_kek, a),
+               plain;
+    if (!stored.ptr ||
+        references_expand(s->config.references, &row->organization_id, stored, a, &plain)) {
+        if (stored.ptr && plain.ptr != stored.ptr) {
+            wipe(stored);
+        }
+        return stored.ptr ? plain : stored;
+    }
+    char id[37];
+    uuid_format(&row->id, id);
+    wipe(stored);
+    log_write(LOG_WARN, "reference_unresolved",
+              "a provider stands without its credential: a reference in it cannot be read",
+              LOG_Z("provider", id));
+    return STR_NONE;
+}
+
 static void forget(const struct build_secrets *x, size_t n_versions)
 {
-    if (x->credential.ptr) {
-        explicit_bzero((void *)(uintptr_t)x->credential.ptr, x->credential.len);
-    }
+    wipe(x->credential);
     for (size_t i = 0; x->versions && i < n_versions; i++) {
-        if (x->versions[i].ptr) {
-            explicit_bzero((void *)(uintptr_t)x->versions[i].ptr, x->versions[i].len);
-        }
+        wipe(x->versions[i]);
     }
 }
 
@@ -52,8 +80,7 @@ static struct entity *entity_of(const struct state *s, const struct config_row *
     }
     struct arena *a = arena_new(CREDENTIAL_ARENA);
     if (row->credential.ptr) {
-        plain.credential =
-            open_sealed(s, row, "providers", "credential", row->credential, row->credential_kek, a);
+        plain.credential = open_credential(s, row, a);
     }
     struct str *versions = arena_zalloc(a, (row->n_versions + 1) * sizeof(*versions));
     for (size_t i = 0; versions && i < row->n_versions; i++) {
@@ -85,7 +112,7 @@ static bool add_rows(const struct state *s, const struct config_row *rows, size_
 
 static unsigned page_rows(unsigned kind)
 {
-    return kind == CONFIG_ROUTING || kind == CONFIG_PROMPT ? CHANGES_PAGE_DOCUMENTS : PAGE_ROWS;
+    return changes_has_versions(kind) ? CHANGES_PAGE_DOCUMENTS : PAGE_ROWS;
 }
 
 static bool read_kind(struct state *s, struct tx *t, unsigned kind, struct entity_list *ret,
@@ -292,6 +319,7 @@ struct state *state_load(const struct state_config *c, struct error *err)
     s->config = *c;
     s->config.log_max = c->log_max ? c->log_max : LOG_DEFAULT;
     s->config.part_bytes = c->part_bytes ? c->part_bytes : STATE_PART_BYTES;
+    s->config.full_kept_from = c->full_kept_from ? c->full_kept_from : FULL_KEPT_DEFAULT;
     build_key_init(&s->key, &id, key);
     memset(key, 0, sizeof(key));
     s->lock = mem_alloc(sizeof(*s->lock));

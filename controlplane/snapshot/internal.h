@@ -66,7 +66,8 @@ struct group {
         reset_version; /* what it serves was changed at this version: deltas from before are void */
     uint8_t hashes[STATE_HASHES][32];
     uint8_t root[32];
-    struct run *full; /* cached run of everything, of version full->to */
+    struct run *full; /* cached run of everything, of version full->to, which may be a little old */
+    size_t full_behind; /* changes since */
 };
 
 struct log_entry {

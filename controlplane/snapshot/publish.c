@@ -150,6 +150,7 @@ struct run *state_run(struct state *s, const struct uuid *group, uint64_t have,
         cut(r, s->config.part_bytes);
         if (everything) {
             g->full = run_ref(r);
+            g->full_behind = 0;
         }
     }
     pthread_mutex_unlock(s->lock);

@@ -223,13 +223,29 @@ static void trim_log(struct state *s)
     s->log_n -= n;
 }
 
-static void finish(struct state *s, uint64_t version)
+/* Making everything anew for each plane that comes while changes go on costs a walk over all; a
+ * plane that gets what was made a little before asks for the changes since. Where there is little
+ * it is made anew; and a run must be younger than what voids deltas, or that plane would get it
+ * again and again. */
+static bool full_is_of_use(const struct state *s, const struct group *g)
+{
+    size_t all = map_count(s->entities);
+    uint64_t version = run_version(g->full);
+    return all >= s->config.full_kept_from && g->full_behind <= all / 16 && version >= s->horizon &&
+           (g->reset_version == 0 || version > g->reset_version);
+}
+
+static void finish(struct state *s, uint64_t version, size_t n_changes)
 {
     s->version = version;
     for (size_t i = 0; i < s->n_groups; i++) {
-        group_finish(s->groups[i]);
-        run_unref(s->groups[i]->full);
-        s->groups[i]->full = NULL;
+        struct group *g = s->groups[i];
+        group_finish(g);
+        g->full_behind += n_changes;
+        if (g->full && !full_is_of_use(s, g)) {
+            run_unref(g->full);
+            g->full = NULL;
+        }
     }
 }
 
@@ -246,7 +262,7 @@ void state_apply(struct state *s, const struct entity_list *changes, uint64_t ve
         }
     }
     trim_log(s);
-    finish(s, version);
+    finish(s, version, changes->n);
 }
 
 static void clear(struct state *s)
@@ -298,7 +314,7 @@ void state_replace(struct state *s, const struct entity_list *all, uint64_t vers
         group_recount(s, s->groups[i]);
         s->groups[i]->reset_version = first ? 0 : version;
     }
-    finish(s, version);
+    finish(s, version, 0);
 }
 
 void state_free(struct state *s)

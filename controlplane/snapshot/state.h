@@ -22,12 +22,17 @@ struct state;
 struct run;
 struct db_pool;
 struct seal_keys;
+struct references;
 
 struct state_config {
     struct db_pool *pool;
     const struct seal_keys *keys;
-    unsigned log_max;    /* changes kept for deltas; 0: 200,000 */
-    unsigned part_bytes; /* 0: STATE_PART_BYTES */
+    struct references *references; /* what ref:NAME in credentials stands for; NULL: none */
+    unsigned log_max;              /* changes kept for deltas; 0: 200,000 */
+    unsigned part_bytes;           /* 0: STATE_PART_BYTES */
+    /* From so many entities on, what was put together for one new plane is given to the next ones
+     * too, for a while: they ask for the changes since. 0: 20,000 */
+    unsigned full_kept_from;
 };
 
 /* Reads everything (blocks); the snapshot key is made on first start. NULL with *err set. */

@@ -2,13 +2,18 @@
 #include "controlplane/store/changes.h"
 
 #include "common/json.h"
+#include "controlplane/store/changes_governance.h"
 
 /* Both forms of reading share their columns; $1 is the id to start behind or an array of ids. */
 #define ORGANIZATION_COLUMNS "SELECT id, id, NULL, name, settings::text FROM organizations"
-#define WORKSPACE_COLUMNS "SELECT id, organization_id, id, name FROM workspaces"
+#define WORKSPACE_COLUMNS "SELECT id, organization_id, id, name, price_group FROM workspaces"
 #define KEY_COLUMNS                                                                             \
     "SELECT id, organization_id, workspace_id, name, user_id, secret_hash, models, providers, " \
-    "metadata::text, disabled, expires_at, config, config_locked, tags FROM virtual_keys"
+    "metadata::text, (disabled OR EXISTS (SELECT FROM service_accounts s WHERE s.id = "         \
+    "service_account_id AND s.disabled) OR EXISTS (SELECT FROM users u WHERE u.id = user_id "   \
+    "AND u.disabled)), expires_at, config, config_locked, tags, team_id, "                      \
+    "service_account_id, endpoints, configs, mcp_tools, ip_allow, required_metadata, "          \
+    "price_group, former_hash, former_expires_at FROM virtual_keys"
 #define PROVIDER_COLUMNS                                                                           \
     "SELECT id, organization_id, workspace_id, name, kind, base_url, settings::text, timeout_ms, " \
     "credential, credential_kek, disabled FROM providers"
@@ -21,6 +26,23 @@
     "prompts"
 #define CATALOGUE_COLUMNS \
     "SELECT id, organization_id, NULL, model, entry::text, provider FROM catalogue_models"
+#define BUDGET_COLUMNS                                                                   \
+    "SELECT id, organization_id, workspace_id, name, scopes::text, metric, amount, "     \
+    "time_window, when_unavailable, max_values, disabled, zone, mode, downgrade_model, " \
+    "alert_percents::text[], max_cost, extra_amount, extra_until FROM budgets"
+#define LIMIT_COLUMNS                                                                    \
+    "SELECT id, organization_id, workspace_id, name, scopes::text, metric, amount, "     \
+    "time_window, when_unavailable, max_values, disabled, algorithm, burst, exact FROM " \
+    "limits"
+#define BOOK_COLUMNS \
+    "SELECT id, organization_id, NULL, name, published, labels::text FROM price_books"
+#define GROUP_COLUMNS \
+    "SELECT id, organization_id, NULL, name, ratio_ppm, overrides::text FROM price_groups"
+#define ISSUER_COLUMNS                                                                    \
+    "SELECT id, organization_id, NULL, name, issuer, audiences, algorithms, jwks::text, " \
+    "claims::text, key_ids::text[], leeway_s, disabled, denied_jti FROM issuers WHERE "   \
+    "data_plane AND"
+#define TEAM_COLUMNS "SELECT id, organization_id, workspace_id, name, price_group FROM teams"
 #define PAGE " id > $1 ORDER BY id LIMIT $2"
 #define NAMED " id = ANY (($1::text[])::uuid[]) ORDER BY id"
 
@@ -36,8 +58,19 @@ static const struct {
     [CONFIG_MODEL] = {MODEL_COLUMNS " WHERE" PAGE, MODEL_COLUMNS " WHERE" NAMED},
     [CONFIG_ROUTING] = {ROUTING_COLUMNS " WHERE" PAGE, ROUTING_COLUMNS " WHERE" NAMED},
     [CONFIG_PROMPT] = {PROMPT_COLUMNS " WHERE" PAGE, PROMPT_COLUMNS " WHERE" NAMED},
+    [CONFIG_BUDGET] = {BUDGET_COLUMNS " WHERE" PAGE, BUDGET_COLUMNS " WHERE" NAMED},
+    [CONFIG_LIMIT] = {LIMIT_COLUMNS " WHERE" PAGE, LIMIT_COLUMNS " WHERE" NAMED},
+    [CONFIG_PRICE_BOOK] = {BOOK_COLUMNS " WHERE" PAGE, BOOK_COLUMNS " WHERE" NAMED},
+    [CONFIG_PRICE_GROUP] = {GROUP_COLUMNS " WHERE" PAGE, GROUP_COLUMNS " WHERE" NAMED},
+    [CONFIG_ISSUER] = {ISSUER_COLUMNS PAGE, ISSUER_COLUMNS NAMED},
+    [CONFIG_TEAM] = {TEAM_COLUMNS " WHERE" PAGE, TEAM_COLUMNS " WHERE" NAMED},
     [CONFIG_CATALOGUE] = {CATALOGUE_COLUMNS " WHERE" PAGE, CATALOGUE_COLUMNS " WHERE" NAMED},
 };
+
+bool changes_has_versions(unsigned kind)
+{
+    return kind == CONFIG_ROUTING || kind == CONFIG_PROMPT || kind == CONFIG_PRICE_BOOK;
+}
 
 bool changes_version(struct tx *t, uint64_t *ret_version, uint64_t *ret_horizon, struct error *err)
 {
@@ -82,14 +115,14 @@ bool changes_after(struct tx *t, uint64_t version, unsigned limit, struct arena 
     return true;
 }
 
-static struct str copy(const struct db_rows *r, size_t row, int col, struct arena *a)
+struct str changes_copy(const struct db_rows *r, size_t row, int col, struct arena *a)
 {
     struct str s = db_text(r, row, col);
     return s.ptr ? arena_str(a, s) : STR_NONE;
 }
 
-static size_t texts(const struct db_rows *r, size_t row, int col, struct arena *a,
-                    const struct str **ret)
+size_t changes_texts(const struct db_rows *r, size_t row, int col, struct arena *a,
+                     const struct str **ret)
 {
     struct str *list = NULL;
     size_t n = db_texts(r, row, col, a, &list);
@@ -104,7 +137,7 @@ static size_t labels(const struct db_rows *r, size_t row, int col, struct arena 
     struct json_value object, name, value;
     struct error ignored = ERROR_INIT;
     size_t n = 0, pos = 0, most = 0;
-    struct str text = copy(r, row, col, a);
+    struct str text = changes_copy(r, row, col, a);
     for (size_t i = 0; i < text.len; i++) {
         most += text.ptr[i] == ':';
     }
@@ -120,6 +153,34 @@ static size_t labels(const struct db_rows *r, size_t row, int col, struct arena 
     return n;
 }
 
+/* The columns behind the first four of a key. */
+static void read_key(const struct db_rows *r, size_t i, struct arena *a, struct config_row *ret)
+{
+    struct config_bounds *b = &ret->bounds;
+    ret->user_id = db_uuid(r, i, 4);
+    ret->secret_hash = db_bytes(r, i, 5, a);
+    ret->n_models = changes_texts(r, i, 6, a, &ret->models);
+    ret->n_providers = changes_texts(r, i, 7, a, &ret->providers);
+    ret->metadata_json = changes_copy(r, i, 8, a);
+    ret->disabled = db_bool(r, i, 9);
+    ret->expires_at_ms = db_time_ms(r, i, 10);
+    ret->config = changes_copy(r, i, 11, a);
+    ret->config_locked = db_bool(r, i, 12);
+    ret->n_tags = changes_texts(r, i, 13, a, &ret->tags);
+    ret->team_id = db_uuid(r, i, 14);
+    ret->service_account_id = db_uuid(r, i, 15);
+    b->n_endpoints = changes_texts(r, i, 16, a, &b->endpoints);
+    b->n_configs = changes_texts(r, i, 17, a, &b->configs);
+    b->n_mcp_tools = changes_texts(r, i, 18, a, &b->mcp_tools);
+    b->n_ip_allow = changes_texts(r, i, 19, a, &b->ip_allow);
+    b->n_required_metadata = changes_texts(r, i, 20, a, &b->required_metadata);
+    ret->price_group = changes_copy(r, i, 21, a);
+    if (!db_is_null(r, i, 22)) {
+        ret->former_hash = db_bytes(r, i, 22, a);
+        ret->former_expires_at_ms = db_time_ms(r, i, 23);
+    }
+}
+
 static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct arena *a,
                      struct config_row *ret)
 {
@@ -127,38 +188,33 @@ static void read_row(const struct db_rows *r, size_t i, unsigned kind, struct ar
                                .id = db_uuid(r, i, 0),
                                .organization_id = db_uuid(r, i, 1),
                                .workspace_id = db_uuid(r, i, 2),
-                               .name = copy(r, i, 3, a)};
+                               .name = changes_copy(r, i, 3, a)};
     if (kind == CONFIG_KEY) {
-        ret->user_id = db_uuid(r, i, 4);
-        ret->secret_hash = db_bytes(r, i, 5, a);
-        ret->n_models = texts(r, i, 6, a, &ret->models);
-        ret->n_providers = texts(r, i, 7, a, &ret->providers);
-        ret->metadata_json = copy(r, i, 8, a);
-        ret->disabled = db_bool(r, i, 9);
-        ret->expires_at_ms = db_time_ms(r, i, 10);
-        ret->config = copy(r, i, 11, a);
-        ret->config_locked = db_bool(r, i, 12);
-        ret->n_tags = texts(r, i, 13, a, &ret->tags);
+        read_key(r, i, a, ret);
     } else if (kind == CONFIG_PROVIDER) {
-        ret->provider_kind = copy(r, i, 4, a);
-        ret->base_url = copy(r, i, 5, a);
-        ret->settings_json = copy(r, i, 6, a);
+        ret->provider_kind = changes_copy(r, i, 4, a);
+        ret->base_url = changes_copy(r, i, 5, a);
+        ret->settings_json = changes_copy(r, i, 6, a);
         ret->timeout_ms = (uint64_t)db_i64(r, i, 7);
         ret->credential = db_is_null(r, i, 8) ? STR_NONE : db_bytes(r, i, 8, a);
-        ret->credential_kek = copy(r, i, 9, a);
+        ret->credential_kek = changes_copy(r, i, 9, a);
         ret->disabled = db_bool(r, i, 10);
     } else if (kind == CONFIG_MODEL) {
-        ret->settings_json = copy(r, i, 4, a);
-        ret->config = copy(r, i, 5, a);
+        ret->settings_json = changes_copy(r, i, 4, a);
+        ret->config = changes_copy(r, i, 5, a);
     } else if (kind == CONFIG_ORGANIZATION) {
-        ret->settings_json = copy(r, i, 4, a);
-    } else if (kind == CONFIG_ROUTING || kind == CONFIG_PROMPT) {
+        ret->settings_json = changes_copy(r, i, 4, a);
+    } else if (kind == CONFIG_WORKSPACE) {
+        ret->price_group = changes_copy(r, i, 4, a);
+    } else if (changes_has_versions(kind)) {
         ret->published = (uint64_t)db_i64(r, i, 4);
         ret->n_labels = labels(r, i, 5, a, &ret->labels);
         ret->partial = kind == CONFIG_PROMPT && db_bool(r, i, 6);
     } else if (kind == CONFIG_CATALOGUE) {
-        ret->settings_json = copy(r, i, 4, a);
-        ret->provider_kind = copy(r, i, 5, a);
+        ret->settings_json = changes_copy(r, i, 4, a);
+        ret->provider_kind = changes_copy(r, i, 5, a);
+    } else {
+        changes_read_governance(r, i, a, ret);
     }
 }
 
@@ -196,9 +252,9 @@ static bool read_targets(struct tx *t, struct config_row *rows, size_t n, struct
             }
             targets[at] = (struct config_target){
                 .provider_id = db_uuid(r, at, 1),
-                .model = copy(r, at, 2, a),
+                .model = changes_copy(r, at, 2, a),
                 .weight = (uint32_t)db_i64(r, at, 3),
-                .endpoint = copy(r, at, 4, a),
+                .endpoint = changes_copy(r, at, 4, a),
             };
             rows[i].n_targets++;
         }
@@ -207,7 +263,19 @@ static bool read_targets(struct tx *t, struct config_row *rows, size_t n, struct
     return targets ? true : error_set(err, ERR_INTERNAL, "out of memory");
 }
 
-/* Versions of the configs or prompts in rows[0..n), which are sorted by id. */
+#define CONFIG_VERSIONS                                             \
+    "SELECT owner_id, number, document, secrets, secrets_kek FROM " \
+    "config_documents WHERE owner_id = ANY (($1::text[])::uuid[]) ORDER BY owner_id, number"
+#define PROMPT_VERSIONS                                                    \
+    "SELECT owner_id, number, document, NULL, NULL FROM prompt_documents " \
+    "WHERE owner_id = ANY (($1::text[])::uuid[]) ORDER BY owner_id, number"
+/* Of a price book nobody can name another version than the published one. */
+#define BOOK_VERSIONS                                                                  \
+    "SELECT d.owner_id, d.number, d.document, NULL, NULL FROM price_book_documents d " \
+    "JOIN price_books b ON b.id = d.owner_id AND b.published = d.number "              \
+    "WHERE d.owner_id = ANY (($1::text[])::uuid[]) ORDER BY d.owner_id"
+
+/* Versions of the configs, prompts or price books in rows[0..n), which are sorted by id. */
 static bool read_versions(struct tx *t, unsigned kind, struct config_row *rows, size_t n,
                           struct arena *a, struct error *err)
 {
@@ -222,12 +290,9 @@ static bool read_versions(struct tx *t, unsigned kind, struct config_row *rows, 
         ids[i] = (struct str){text + i * 37, 36};
     }
     if (!tx_exec(t, &r, err,
-                 kind == CONFIG_ROUTING
-                     ? "SELECT owner_id, number, document, secrets, secrets_kek FROM "
-                       "config_documents WHERE owner_id = ANY (($1::text[])::uuid[]) "
-                       "ORDER BY owner_id, number"
-                     : "SELECT owner_id, number, document, NULL, NULL FROM prompt_documents "
-                       "WHERE owner_id = ANY (($1::text[])::uuid[]) ORDER BY owner_id, number",
+                 kind == CONFIG_ROUTING  ? CONFIG_VERSIONS
+                 : kind == CONFIG_PROMPT ? PROMPT_VERSIONS
+                                         : BOOK_VERSIONS,
                  DB_TEXTS(ids, n))) {
         return false;
     }
@@ -243,9 +308,9 @@ static bool read_versions(struct tx *t, unsigned kind, struct config_row *rows, 
             }
             list[at] = (struct config_version){
                 .number = (uint64_t)db_i64(r, at, 1),
-                .document = copy(r, at, 2, a),
+                .document = changes_copy(r, at, 2, a),
                 .secrets = db_is_null(r, at, 3) ? STR_NONE : db_bytes(r, at, 3, a),
-                .secrets_kek = copy(r, at, 4, a),
+                .secrets_kek = changes_copy(r, at, 4, a),
             };
             ok = list[at].document.ptr != NULL;
         }
@@ -269,8 +334,7 @@ static bool read_rows(struct tx *t, struct db_rows *r, unsigned kind, struct are
     if (kind == CONFIG_MODEL && !read_targets(t, rows, n, a, err)) {
         return false;
     }
-    if ((kind == CONFIG_ROUTING || kind == CONFIG_PROMPT) && n > 0 &&
-        !read_versions(t, kind, rows, n, a, err)) {
+    if (changes_has_versions(kind) && n > 0 && !read_versions(t, kind, rows, n, a, err)) {
         return false;
     }
     *ret = rows;

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
+#include "dataplane/snapshot/key_entity.h"
+#include "dataplane/snapshot/quota_index.h"
 #include "dataplane/snapshot/root.h"
+#include "dataplane/snapshot/zones.h"
+
+static const struct uuid no_workspace;
 
 struct entity_list {
     struct entity **items;
@@ -39,6 +44,7 @@ struct snapshot_builder *snapshot_builder_new(const struct snapshot *base)
         for (unsigned i = 0; i < SET_COUNT; i++) {
             b->root->sets[i] = set_ref(base->sets[i]);
         }
+        b->root->quotas = quota_index_ref(base->quotas);
         if (base->n_data_keys) {
             b->root->data_keys =
                 mem_dup(base->data_keys, base->n_data_keys * sizeof(struct data_key));
@@ -49,6 +55,7 @@ struct snapshot_builder *snapshot_builder_new(const struct snapshot *base)
             b->root->n_blocked = base->n_blocked;
         }
     }
+    b->root->zones = base && base->zones ? zones_ref(base->zones) : zones_new();
     return b;
 }
 
@@ -87,6 +94,11 @@ void snapshot_builder_data_key(struct snapshot_builder *b, const struct uuid *id
     s->data_keys = grown;
     s->n_data_keys = n + 1;
     b->data_keys_changed = true;
+}
+
+static struct entity_source source_of(const struct snapshot_builder *b)
+{
+    return (struct entity_source){root_data_key, b->root, b->root->zones};
 }
 
 static void hash_toggle(struct shard *s, const struct entity *e)
@@ -141,10 +153,11 @@ bool snapshot_builder_put(struct snapshot_builder *b, unsigned kind, const struc
     }
     struct place at = place_of_id(id);
     struct entity *old = set_find(b->root->sets[kind], at.shard, at.hash, match_id, id);
-    if (old && old->body_len == body.len && memcmp(old->body, body.ptr, body.len) == 0) {
+    if (old && str_eq(entity_body(old), body)) {
         return true; /* a resent one: the old object and its shard stay shared */
     }
-    struct entity *e = entity_new(kind, id, body, root_data_key, b->root, err);
+    struct entity_source from = source_of(b);
+    struct entity *e = entity_new(kind, id, body, &from, err);
     if (!e) {
         return false;
     }
@@ -170,8 +183,8 @@ static struct entity *any_in_shard(const struct set *set, unsigned shard)
 {
     const struct shard *in = set ? set->shards[shard] : NULL;
     for (uint32_t i = 0; in && i < in->cap; i++) {
-        if (in->slots[i].entity) {
-            return in->slots[i].entity;
+        if (in->items[i]) {
+            return in->items[i];
         }
     }
     return NULL;
@@ -188,7 +201,7 @@ void snapshot_builder_clear_shard(struct snapshot_builder *b, unsigned kind, uns
     struct shard *in = set_draft_shard(set, shard);
     /* erasing shifts later entities up, so each slot is looked at until it is empty */
     for (uint32_t i = 0; i < in->cap; i++) {
-        while ((e = in->slots[i].entity) != NULL) {
+        while ((e = in->items[i]) != NULL) {
             take_out(b, e, place_of_id(&e->id));
         }
     }
@@ -231,37 +244,45 @@ static bool is_document(const struct entity *e)
     return e->kind == ENTITY_CONFIG || e->kind == ENTITY_PROMPT;
 }
 
+static bool secrets_add(struct snapshot *s, struct entity *e, struct error *err)
+{
+    const uint8_t *secrets[KEY_SECRETS_MAX];
+    unsigned n = key_entity_secrets(e, secrets);
+    for (unsigned i = 0; i < n; i++) {
+        struct place at = place_of_secret(secrets[i]);
+        const struct entity *other =
+            set_find(s->sets[SET_KEY_BY_SECRET], at.shard, at.hash, match_secret, secrets[i]);
+        if (other && other != e) {
+            return duplicate(err, other, e, "secret");
+        }
+        if (!other) {
+            set_insert(set_draft(&s->sets[SET_KEY_BY_SECRET], false), at.shard, at.hash, e);
+        }
+    }
+    return true;
+}
+
 static bool lookups_add(struct snapshot *s, struct entity *e, struct error *err)
 {
     struct place at;
     if (e->kind == ENTITY_KEY) {
-        for (unsigned i = 0; i < e->n_secrets; i++) {
-            at = place_of_secret(e->secrets[i]);
-            const struct entity *other = set_find(s->sets[SET_KEY_BY_SECRET], at.shard, at.hash,
-                                                  match_secret, e->secrets[i]);
-            if (other && other != e) {
-                return duplicate(err, other, e, "secret");
-            }
-            if (!other || i == 0) {
-                set_insert(set_draft(&s->sets[SET_KEY_BY_SECRET], false), at.shard, at.hash, e);
-            }
-        }
+        return secrets_add(s, e, err);
     } else if (e->kind == ENTITY_PROVIDER) {
-        const struct snap_provider *p = e->provider;
+        const struct snap_provider *p = entity_more(e)->provider;
         struct scoped_name n = {&p->organization_id, &p->workspace_id, p->name};
         at = place_of_provider(&e->id);
         set_insert(set_draft(&s->sets[SET_PROVIDER_BY_ID], false), at.shard, at.hash, e);
         return lookups_add_named(s, SET_PROVIDER_BY_NAME, e, &n, match_provider_name, err);
     } else if (e->kind == ENTITY_MODEL) {
-        const struct snap_model *m = e->model;
+        const struct snap_model *m = entity_more(e)->model;
         struct scoped_name n = {&m->organization_id, &m->workspace_id, m->name};
         return lookups_add_named(s, SET_MODEL_BY_NAME, e, &n, match_model_name, err);
     } else if (is_document(e)) {
-        const struct snap_document *d = e->document;
+        const struct snap_document *d = entity_more(e)->document;
         struct scoped_name n = {&d->organization_id, &d->workspace_id, d->name};
         return lookups_add_named(s, document_set(e), e, &n, match_document_name, err);
     } else if (e->kind == ENTITY_CATALOGUE) {
-        const struct catalogue_entry *c = e->catalogue;
+        const struct catalogue_entry *c = entity_more(e)->catalogue;
         at = place_of_catalogue(&c->organization_id, c->provider, c->model);
         const struct entity *other =
             set_find(s->sets[SET_CATALOGUE_BY_MODEL], at.shard, at.hash, match_catalogue, c);
@@ -269,6 +290,16 @@ static bool lookups_add(struct snapshot *s, struct entity *e, struct error *err)
             return duplicate(err, other, e, "model");
         }
         set_insert(set_draft(&s->sets[SET_CATALOGUE_BY_MODEL], false), at.shard, at.hash, e);
+    } else if (e->kind == ENTITY_PRICE_GROUP) {
+        const struct snap_price_group *g = entity_more(e)->group;
+        struct scoped_name n = {&g->organization_id, &no_workspace, g->name};
+        return lookups_add_named(s, SET_GROUP_BY_NAME, e, &n, match_group_name, err);
+    } else if (e->kind == ENTITY_PRICE_BOOK) {
+        at = place_of_organization(&entity_more(e)->book->organization_id);
+        set_insert(set_draft(&s->sets[SET_BOOK_BY_ORGANIZATION], false), at.shard, at.hash, e);
+    } else if (e->kind == ENTITY_ISSUER) {
+        at = place_of_issuer(entity_more(e)->issuer->issuer);
+        set_insert(set_draft(&s->sets[SET_ISSUER_BY_ISS], false), at.shard, at.hash, e);
     }
     return true;
 }
@@ -277,43 +308,54 @@ static void lookups_drop(struct snapshot *s, const struct entity *e)
 {
     struct place at;
     if (e->kind == ENTITY_KEY) {
-        for (unsigned i = 0; i < e->n_secrets; i++) {
-            at = place_of_secret(e->secrets[i]);
+        const uint8_t *secrets[KEY_SECRETS_MAX];
+        unsigned n = key_entity_secrets(e, secrets);
+        for (unsigned i = 0; i < n; i++) {
+            at = place_of_secret(secrets[i]);
             set_erase(set_draft(&s->sets[SET_KEY_BY_SECRET], false), at.shard, at.hash, e);
         }
     } else if (e->kind == ENTITY_PROVIDER) {
-        const struct snap_provider *p = e->provider;
+        const struct snap_provider *p = entity_more(e)->provider;
         at = place_of_provider(&e->id);
         set_erase(set_draft(&s->sets[SET_PROVIDER_BY_ID], false), at.shard, at.hash, e);
         at = place_of_name(scope_of(&p->organization_id, &p->workspace_id), p->name);
         set_erase(set_draft(&s->sets[SET_PROVIDER_BY_NAME], false), at.shard, at.hash, e);
     } else if (e->kind == ENTITY_MODEL) {
-        const struct snap_model *m = e->model;
+        const struct snap_model *m = entity_more(e)->model;
         at = place_of_name(scope_of(&m->organization_id, &m->workspace_id), m->name);
         set_erase(set_draft(&s->sets[SET_MODEL_BY_NAME], false), at.shard, at.hash, e);
     } else if (is_document(e)) {
-        const struct snap_document *d = e->document;
+        const struct snap_document *d = entity_more(e)->document;
         at = place_of_name(scope_of(&d->organization_id, &d->workspace_id), d->name);
         set_erase(set_draft(&s->sets[document_set(e)], false), at.shard, at.hash, e);
     } else if (e->kind == ENTITY_CATALOGUE) {
-        const struct catalogue_entry *c = e->catalogue;
+        const struct catalogue_entry *c = entity_more(e)->catalogue;
         at = place_of_catalogue(&c->organization_id, c->provider, c->model);
         set_erase(set_draft(&s->sets[SET_CATALOGUE_BY_MODEL], false), at.shard, at.hash, e);
+    } else if (e->kind == ENTITY_PRICE_GROUP) {
+        const struct snap_price_group *g = entity_more(e)->group;
+        at = place_of_name(&g->organization_id, g->name);
+        set_erase(set_draft(&s->sets[SET_GROUP_BY_NAME], false), at.shard, at.hash, e);
+    } else if (e->kind == ENTITY_PRICE_BOOK) {
+        at = place_of_organization(&entity_more(e)->book->organization_id);
+        set_erase(set_draft(&s->sets[SET_BOOK_BY_ORGANIZATION], false), at.shard, at.hash, e);
+    } else if (e->kind == ENTITY_ISSUER) {
+        at = place_of_issuer(entity_more(e)->issuer->issuer);
+        set_erase(set_draft(&s->sets[SET_ISSUER_BY_ISS], false), at.shard, at.hash, e);
     }
 }
 
 /* A rebuilt twin of e: same body, so same hash; decoded anew. */
-static struct entity *replace_twin(struct snapshot_builder *b, struct entity *e)
+static void replace_twin(struct snapshot_builder *b, struct entity *e)
 {
     struct error ignored = ERROR_INIT;
-    struct entity *twin = entity_new(e->kind, &e->id, (struct str){e->body, e->body_len},
-                                     root_data_key, b->root, &ignored);
+    struct entity_source from = source_of(b);
+    struct entity *twin = entity_new(e->kind, &e->id, entity_body(e), &from, &ignored);
     if (twin) { /* it was read before, so it can be read again */
         struct place at = place_of_id(&e->id);
         take_out(b, e, at);
         bring_in(b, twin, at);
     }
-    return twin;
 }
 
 /* Entities of a kind that `wanted` picks, gathered first because replacing moves slots. */
@@ -324,8 +366,8 @@ static struct entity_list pick(const struct snapshot *s, unsigned kind,
     for (unsigned n = 0; s->sets[kind] && n < SNAPSHOT_SHARDS; n++) {
         const struct shard *in = s->sets[kind]->shards[n];
         for (uint32_t i = 0; in && i < in->cap; i++) {
-            if (in->slots[i].entity && wanted(s, in->slots[i].entity)) {
-                list_push_entity(&list, in->slots[i].entity);
+            if (in->items[i] && wanted(s, in->items[i])) {
+                list_push_entity(&list, in->items[i]);
             }
         }
     }
@@ -334,29 +376,20 @@ static struct entity_list pick(const struct snapshot *s, unsigned kind,
 
 static bool is_readable_now(const struct snapshot *s, const struct entity *e)
 {
-    return e->provider->credential_unreadable && root_data_key(s, &e->data_key_id) != NULL;
+    return entity_more(e)->provider->credential_unreadable &&
+           root_data_key(s, &entity_more(e)->data_key_id) != NULL;
 }
 
 static bool is_document_readable_now(const struct snapshot *s, const struct entity *e)
 {
-    return !uuid_is_nil(&e->data_key_id) && root_data_key(s, &e->data_key_id) != NULL;
+    return !uuid_is_nil(&entity_more(e)->data_key_id) &&
+           root_data_key(s, &entity_more(e)->data_key_id) != NULL;
 }
 
 static bool is_scope_with_needs(const struct snapshot *s, const struct entity *e)
 {
     (void)s;
     return e->own_needs;
-}
-
-static bool key_must_block(const struct snapshot *s, const struct entity *e)
-{
-    return e->own_needs || root_is_blocked(s, &e->key->organization_id) ||
-           root_is_blocked(s, &e->key->workspace_id);
-}
-
-static bool is_key_stale(const struct snapshot *s, const struct entity *e)
-{
-    return e->key->needs_unknown != key_must_block(s, e);
 }
 
 static int compare_uuid(const void *a, const void *b)
@@ -387,39 +420,31 @@ static void decode_again(struct snapshot_builder *b, unsigned kind,
 {
     struct entity_list again = pick(b->root, kind, wanted);
     for (size_t i = 0; i < again.n; i++) {
-        (void)replace_twin(b, again.items[i]);
+        replace_twin(b, again.items[i]);
     }
     mem_free(again.items);
 }
 
-/* What follows from other entities: a key is bound by the needs of its organization and workspace,
+/* What follows from other entities: which organizations and workspaces bind their keys by needs,
  * and a provider's credential can be read once its data key is here. Both are rare, and may walk a
  * whole kind. */
 static void derive(struct snapshot_builder *b)
 {
-    struct snapshot *s = b->root;
     if (b->data_keys_changed) {
         decode_again(b, ENTITY_PROVIDER, is_readable_now);
         decode_again(b, ENTITY_CONFIG, is_document_readable_now);
     }
     if (b->scopes_changed) {
-        blocked_collect(s);
-        struct entity_list stale = pick(s, ENTITY_KEY, is_key_stale);
-        for (size_t i = 0; i < stale.n; i++) {
-            struct entity *twin = replace_twin(b, stale.items[i]);
-            if (twin) {
-                twin->key->needs_unknown = key_must_block(s, twin);
-            }
-        }
-        mem_free(stale.items);
-    } else if (s->n_blocked) {
-        for (size_t i = 0; i < b->added.n; i++) {
-            struct entity *e = b->added.items[i];
-            if (e && e->kind == ENTITY_KEY) {
-                e->key->needs_unknown = key_must_block(s, e);
-            }
-        }
+        blocked_collect(b->root);
     }
+}
+
+static void quotas_change(struct snapshot_builder *b)
+{
+    struct quota_index *base = b->root->quotas;
+    b->root->quotas =
+        quota_index_change(base, b->removed.items, b->removed.n, b->added.items, b->added.n);
+    quota_index_unref(base);
 }
 
 struct snapshot *snapshot_builder_finish(struct snapshot_builder *b, uint64_t version,
@@ -435,6 +460,7 @@ struct snapshot *snapshot_builder_finish(struct snapshot_builder *b, uint64_t ve
             goto out;
         }
     }
+    quotas_change(b);
     for (unsigned i = 0; i < SET_COUNT; i++) {
         set_seal(s->sets[i]);
     }

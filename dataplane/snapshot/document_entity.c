@@ -4,7 +4,7 @@
 #include "common/base/mem.h"
 #include "common/crypto.h"
 #include "common/json.h"
-#include "dataplane/snapshot/wire.h"
+#include "dataplane/snapshot/wire_take.h"
 
 #define MARK STR_LIT("\"weir-secret:")
 
@@ -89,16 +89,16 @@ static struct str fill_in(struct arena *a, struct str document, struct str secre
     return whole;
 }
 
-static void open_version(struct entity *e, const struct sealed *s, data_key_fn keys,
-                         const void *keys_arg, struct snap_version *v)
+static void open_version(struct entity_more *e, const struct sealed *s,
+                         const struct entity_source *from, struct snap_version *v)
 {
     struct str plain = s->bytes;
     uint8_t *opened = NULL;
     if (!uuid_is_nil(&s->key)) {
-        const uint8_t *key = keys ? keys(keys_arg, &s->key) : NULL;
+        const uint8_t *key = from->data_key ? from->data_key(from->arg, &s->key) : NULL;
         opened = mem_alloc(s->bytes.len + 1);
         plain = STR_NONE;
-        if (key && crypto_open(key, (struct str){(const char *)e->id.b, 16}, s->bytes.ptr,
+        if (key && crypto_open(key, (struct str){(const char *)e->head.id.b, 16}, s->bytes.ptr,
                                s->bytes.len, opened)) {
             plain = (struct str){(const char *)opened, s->bytes.len - CRYPTO_SEALED_LEN(0)};
         }
@@ -113,8 +113,8 @@ static void open_version(struct entity *e, const struct sealed *s, data_key_fn k
     mem_free_secret(opened, opened ? s->bytes.len + 1 : 0);
 }
 
-static void read_version(struct entity *e, struct wire *w, struct str bytes, data_key_fn keys,
-                         const void *keys_arg, struct snap_version *ret)
+static void read_version(struct entity_more *e, struct wire *w, struct str bytes,
+                         const struct entity_source *from, struct snap_version *ret)
 {
     struct wire in = wire_of(bytes);
     struct wire_field f;
@@ -131,7 +131,7 @@ static void read_version(struct entity *e, struct wire *w, struct str bytes, dat
     }
     w->bad |= in.bad;
     if (!w->bad && s.bytes.len) {
-        open_version(e, &s, keys, keys_arg, ret);
+        open_version(e, &s, from, ret);
     }
 }
 
@@ -165,13 +165,14 @@ static bool named_often(const struct snap_document *d, const struct snap_version
 
 /* One that cannot be compiled (made by a newer control plane) stays uncompiled: a request that asks
  * for it learns why. */
-static void compile(const struct entity *e, const struct snap_document *d, struct snap_version *v)
+static void compile(const struct entity_more *e, const struct snap_document *d,
+                    struct snap_version *v)
 {
     struct error ignored = ERROR_INIT;
     if (v->unreadable || !named_often(d, v)) {
         return;
     }
-    if (e->kind == ENTITY_CONFIG) {
+    if (e->head.kind == ENTITY_CONFIG) {
         (void)route_config_compile(v->json, e->memory, &v->tree, &ignored);
     } else if (d->partial) {
         (void)prompt_partial_compile(v->json, e->memory, &v->partial, &ignored);
@@ -180,17 +181,7 @@ static void compile(const struct entity *e, const struct snap_document *d, struc
     }
 }
 
-static void take_id(struct wire *w, const struct wire_field *f, struct uuid *ret)
-{
-    if (f->type == WIRE_BYTES && (f->bytes.len == sizeof(ret->b) || f->bytes.len == 0)) {
-        memset(ret, 0, sizeof(*ret));
-        memcpy(ret->b, f->bytes.ptr, f->bytes.len);
-    } else {
-        w->bad = true;
-    }
-}
-
-static bool make_room(struct entity *e, struct str body, struct snap_version **ret_versions,
+static bool make_room(struct entity_more *e, struct str body, struct snap_version **ret_versions,
                       struct snap_label **ret_labels)
 {
     struct wire w = wire_of(body);
@@ -205,7 +196,7 @@ static bool make_room(struct entity *e, struct str body, struct snap_version **r
     return !w.bad && *ret_versions && *ret_labels;
 }
 
-bool document_entity_read(struct entity *e, struct str body, data_key_fn keys, const void *keys_arg,
+bool document_entity_read(struct entity_more *e, struct str body, const struct entity_source *from,
                           struct snap_document *ret, struct uuid *ret_own)
 {
     struct snap_version *versions;
@@ -218,28 +209,28 @@ bool document_entity_read(struct entity *e, struct str body, data_key_fn keys, c
     while (!w.bad && wire_next(&w, &f)) {
         bool text = f.type == WIRE_BYTES;
         if (f.number == 1) {
-            take_id(&w, &f, ret_own);
+            take_uuid(&w, &f, ret_own);
         } else if (f.number == 2) {
-            take_id(&w, &f, &ret->organization_id);
+            take_uuid(&w, &f, &ret->organization_id);
         } else if (f.number == 3) {
-            take_id(&w, &f, &ret->workspace_id);
+            take_uuid(&w, &f, &ret->workspace_id);
         } else if (f.number == 4 && text) {
             ret->name = f.bytes;
         } else if (f.number == 5 && text) {
-            read_version(e, &w, f.bytes, keys, keys_arg, &versions[ret->n_versions++]);
+            read_version(e, &w, f.bytes, from, &versions[ret->n_versions++]);
         } else if (f.number == 6 && text) {
             read_label(&w, f.bytes, &labels[ret->n_labels++]);
         } else if (f.number == 7 && !text) {
             ret->published = f.value;
-        } else if (f.number == 8 && !text && e->kind == ENTITY_PROMPT) {
+        } else if (f.number == 8 && !text && e->head.kind == ENTITY_PROMPT) {
             ret->partial = f.value != 0;
-        } else if (f.number == 15 && text) {
-            e->own_needs |= !entity_feature_known(f.bytes);
+        } else if (f.number == 15) {
+            entity_take_need(&w, &f, &e->head.own_needs);
         }
     }
     ret->versions = versions;
     ret->labels = labels;
-    ret->needs_unknown = e->own_needs;
+    ret->needs_unknown = e->head.own_needs;
     for (size_t i = 0; i < ret->n_versions; i++) {
         compile(e, ret, &versions[i]);
     }

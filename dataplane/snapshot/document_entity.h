@@ -9,7 +9,7 @@
 
 /* Reads the message into `ret` (texts point into body or the arena). `e` gives its id, and gets
  * data_key_id set to a data key that is missing. False: it is no such message. */
-bool document_entity_read(struct entity *e, struct str body, data_key_fn keys, const void *keys_arg,
+bool document_entity_read(struct entity_more *e, struct str body, const struct entity_source *from,
                           struct snap_document *ret, struct uuid *ret_own);
 
 #endif

@@ -6,7 +6,10 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/crypto.h"
+#include "dataplane/snapshot/key_entity.h"
+#include "dataplane/snapshot/quota_index.h"
 #include "dataplane/snapshot/root.h"
+#include "dataplane/snapshot/zones.h"
 
 #define MODEL_NAME_MAX 200 /* longest alias (common/rules/model_name.h) */
 
@@ -46,12 +49,7 @@ bool match_id(const struct entity *e, const void *uuid)
 
 bool match_secret(const struct entity *e, const void *secret)
 {
-    for (unsigned i = 0; i < e->n_secrets; i++) {
-        if (crypto_equal(e->secrets[i], secret, 32)) {
-            return true;
-        }
-    }
-    return false;
+    return key_entity_has_secret(e, secret);
 }
 
 /* The organization is compared as well: no name of another tenant's is ever found, whatever ids a
@@ -65,19 +63,19 @@ static bool match_name(const struct uuid *organization, const struct uuid *works
 
 bool match_provider_name(const struct entity *e, const void *scoped_name)
 {
-    const struct snap_provider *p = e->provider;
+    const struct snap_provider *p = entity_more(e)->provider;
     return match_name(&p->organization_id, &p->workspace_id, p->name, scoped_name);
 }
 
 bool match_model_name(const struct entity *e, const void *scoped_name)
 {
-    const struct snap_model *m = e->model;
+    const struct snap_model *m = entity_more(e)->model;
     return match_name(&m->organization_id, &m->workspace_id, m->name, scoped_name);
 }
 
 bool match_document_name(const struct entity *e, const void *scoped_name)
 {
-    const struct snap_document *d = e->document;
+    const struct snap_document *d = entity_more(e)->document;
     return match_name(&d->organization_id, &d->workspace_id, d->name, scoped_name);
 }
 
@@ -92,7 +90,7 @@ struct place place_of_catalogue(const struct uuid *organization, struct str prov
 
 bool match_catalogue(const struct entity *e, const void *catalogue_entry)
 {
-    const struct catalogue_entry *have = e->catalogue, *wanted = catalogue_entry;
+    const struct catalogue_entry *have = entity_more(e)->catalogue, *wanted = catalogue_entry;
     return str_eq(have->model, wanted->model) && str_eq(have->provider, wanted->provider) &&
            uuid_eq(&have->organization_id, &wanted->organization_id);
 }
@@ -121,6 +119,8 @@ void snapshot_unref(struct snapshot *s)
     }
     mem_free_secret(s->data_keys, s->n_data_keys * sizeof(*s->data_keys));
     mem_free(s->blocked);
+    quota_index_unref(s->quotas);
+    zones_unref(s->zones);
     mem_free(s);
 }
 
@@ -164,26 +164,38 @@ size_t snapshot_count(const struct snapshot *s, unsigned kind)
     return kind < SNAPSHOT_KINDS && s->sets[kind] ? s->sets[kind]->count : 0;
 }
 
+/* A key is bound by the needs of its organization and workspace as well. */
+static const struct snap_key *read_key(const struct snapshot *s, const struct entity *e,
+                                       const uint8_t *secret, struct arena *a)
+{
+    struct snap_key *k = e ? key_entity_read(e, secret, a) : NULL;
+    if (k && s->n_blocked) {
+        k->needs_unknown = k->needs_unknown || root_is_blocked(s, &k->organization_id) ||
+                           root_is_blocked(s, &k->workspace_id);
+    }
+    return k;
+}
+
 const struct snap_key *snapshot_key(const struct snapshot *s,
-                                    const uint8_t secret_sha256[static 32])
+                                    const uint8_t secret_sha256[static 32], struct arena *a)
 {
     struct place at = place_of_secret(secret_sha256);
     const struct entity *e =
         set_find(s->sets[SET_KEY_BY_SECRET], at.shard, at.hash, match_secret, secret_sha256);
-    return e ? e->key : NULL;
+    return read_key(s, e, secret_sha256, a);
 }
 
 const struct snap_provider *snapshot_provider(const struct snapshot *s, const struct uuid *id)
 {
     struct place at = place_of_provider(id);
     const struct entity *e = set_find(s->sets[SET_PROVIDER_BY_ID], at.shard, at.hash, match_id, id);
-    return e ? e->provider : NULL;
+    return e ? entity_more(e)->provider : NULL;
 }
 
 /* The workspace's own first, then what its organization shares. */
-static const struct entity *find_named(const struct set *set, entity_match_fn match,
-                                       const struct uuid *organization,
-                                       const struct uuid *workspace, struct str name)
+const struct entity *root_find_named(const struct set *set, entity_match_fn match,
+                                     const struct uuid *organization, const struct uuid *workspace,
+                                     struct str name)
 {
     static const struct uuid nil;
     const struct entity *e = NULL;
@@ -204,17 +216,17 @@ const struct snap_provider *snapshot_provider_named(const struct snapshot *s,
                                                     const struct uuid *organization,
                                                     const struct uuid *workspace, struct str name)
 {
-    const struct entity *e = find_named(s->sets[SET_PROVIDER_BY_NAME], match_provider_name,
-                                        organization, workspace, name);
-    return e ? e->provider : NULL;
+    const struct entity *e = root_find_named(s->sets[SET_PROVIDER_BY_NAME], match_provider_name,
+                                             organization, workspace, name);
+    return e ? entity_more(e)->provider : NULL;
 }
 
 const struct snap_model *snapshot_model(const struct snapshot *s, const struct uuid *organization,
                                         const struct uuid *workspace, struct str name)
 {
-    const struct entity *e =
-        find_named(s->sets[SET_MODEL_BY_NAME], match_model_name, organization, workspace, name);
-    return e ? e->model : NULL;
+    const struct entity *e = root_find_named(s->sets[SET_MODEL_BY_NAME], match_model_name,
+                                             organization, workspace, name);
+    return e ? entity_more(e)->model : NULL;
 }
 
 static const struct snap_document *document_named(const struct snapshot *s, unsigned set,
@@ -222,11 +234,11 @@ static const struct snap_document *document_named(const struct snapshot *s, unsi
                                                   const struct uuid *workspace, struct str name)
 {
     const struct entity *e =
-        find_named(s->sets[set], match_document_name, organization, workspace, name);
-    return e ? e->document : NULL;
+        root_find_named(s->sets[set], match_document_name, organization, workspace, name);
+    return e ? entity_more(e)->document : NULL;
 }
 
-static const struct entity *find_id(const struct snapshot *s, unsigned kind, const struct uuid *id)
+const struct entity *root_find_id(const struct snapshot *s, unsigned kind, const struct uuid *id)
 {
     struct place at = place_of_id(id);
     return set_find(s->sets[kind], at.shard, at.hash, match_id, id);
@@ -238,8 +250,8 @@ static const struct snap_document *document_by_id(const struct snapshot *s, unsi
                                                   const struct uuid *workspace,
                                                   const struct uuid *id)
 {
-    const struct entity *e = find_id(s, kind, id);
-    const struct snap_document *d = e ? e->document : NULL;
+    const struct entity *e = root_find_id(s, kind, id);
+    const struct snap_document *d = e ? entity_more(e)->document : NULL;
     bool visible = d && uuid_eq(&d->organization_id, organization) &&
                    (uuid_is_nil(&d->workspace_id) || uuid_eq(&d->workspace_id, workspace));
     return visible ? d : NULL;
@@ -275,10 +287,10 @@ const struct snap_document *snapshot_prompt_by_id(const struct snapshot *s,
     return document_by_id(s, ENTITY_PROMPT, organization, workspace, id);
 }
 
-const struct snap_key *snapshot_key_by_id(const struct snapshot *s, const struct uuid *id)
+const struct snap_key *snapshot_key_by_id(const struct snapshot *s, const struct uuid *id,
+                                          struct arena *a)
 {
-    const struct entity *e = find_id(s, ENTITY_KEY, id);
-    return e ? e->key : NULL;
+    return read_key(s, root_find_id(s, ENTITY_KEY, id), NULL, a);
 }
 
 const struct snap_model *snapshot_model_wildcard(const struct snapshot *s,
@@ -294,11 +306,11 @@ const struct snap_model *snapshot_model_wildcard(const struct snapshot *s,
     }
     for (size_t n = longest + 1; set && n-- > 0;) {
         pattern[n] = '*';
-        const struct entity *e = find_named(set, match_model_name, organization, workspace,
-                                            (struct str){pattern, n + 1});
+        const struct entity *e = root_find_named(set, match_model_name, organization, workspace,
+                                                 (struct str){pattern, n + 1});
         if (e) {
             *ret_rest = str_slice(name, n, name.len);
-            return e->model;
+            return entity_more(e)->model;
         }
     }
     return NULL;
@@ -312,7 +324,7 @@ static const struct snap_provider *kind_in_scope(const struct set *set, const st
     const struct snap_provider *best = NULL;
     const struct shard *in = set ? set->shards[place_of_name(scope, STR_LIT("")).shard] : NULL;
     for (uint32_t i = 0; in && i < in->cap; i++) {
-        const struct snap_provider *p = in->slots[i].entity ? in->slots[i].entity->provider : NULL;
+        const struct snap_provider *p = in->items[i] ? entity_more(in->items[i])->provider : NULL;
         if (!p || !uuid_eq(&p->organization_id, organization) ||
             !uuid_eq(&p->workspace_id, workspace) || !str_eqz(str_of(p->row->name), kind)) {
             continue;
@@ -342,13 +354,6 @@ const struct snap_provider *snapshot_provider_of_kind(const struct snapshot *s,
     return p;
 }
 
-const struct snap_organization *snapshot_organization(const struct snapshot *s,
-                                                      const struct uuid *id)
-{
-    const struct entity *e = find_id(s, ENTITY_ORGANIZATION, id);
-    return e ? e->organization : NULL;
-}
-
 struct str snapshot_catalogue_entry(const struct snapshot *s, const struct uuid *organization,
                                     struct str provider, struct str model)
 {
@@ -360,7 +365,7 @@ struct str snapshot_catalogue_entry(const struct snapshot *s, const struct uuid 
         struct place at = place_of_catalogue(scopes[i], provider, model);
         const struct entity *e = set_find(set, at.shard, at.hash, match_catalogue, &wanted);
         if (e) {
-            return e->catalogue->entry_json;
+            return entity_more(e)->catalogue->entry_json;
         }
     }
     return STR_NONE;
@@ -377,7 +382,7 @@ static void gather_models(const struct set *set, const struct uuid *scope,
 {
     const struct shard *in = set ? set->shards[place_of_name(scope, STR_LIT("")).shard] : NULL;
     for (uint32_t i = 0; in && i < in->cap; i++) {
-        const struct snap_model *m = in->slots[i].entity ? in->slots[i].entity->model : NULL;
+        const struct snap_model *m = in->items[i] ? entity_more(in->items[i])->model : NULL;
         if (!m || !uuid_eq(&m->organization_id, organization) ||
             !uuid_eq(&m->workspace_id, workspace)) {
             continue;
@@ -431,8 +436,8 @@ void snapshot_each_provider(const struct snapshot *s,
     for (unsigned n = 0; all && n < SNAPSHOT_SHARDS; n++) {
         const struct shard *in = all->shards[n];
         for (uint32_t i = 0; in && i < in->cap; i++) {
-            const struct entity *e = in->slots[i].entity;
-            if (e && e->provider && !fn(arg, e->provider)) {
+            const struct entity *e = in->items[i];
+            if (e && !fn(arg, entity_more(e)->provider)) {
                 return;
             }
         }
@@ -448,8 +453,8 @@ bool snapshot_each_entity(const struct snapshot *s,
         for (unsigned n = 0; s->sets[kind] && n < SNAPSHOT_SHARDS; n++) {
             const struct shard *in = s->sets[kind]->shards[n];
             for (uint32_t i = 0; in && i < in->cap; i++) {
-                const struct entity *e = in->slots[i].entity;
-                if (e && !fn(arg, kind, &e->id, (struct str){e->body, e->body_len})) {
+                const struct entity *e = in->items[i];
+                if (e && !fn(arg, kind, &e->id, entity_body(e))) {
                     return false;
                 }
             }

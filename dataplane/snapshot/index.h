@@ -13,6 +13,7 @@
 #ifndef DATAPLANE_SNAPSHOT_INDEX_H
 #define DATAPLANE_SNAPSHOT_INDEX_H
 
+#include "common/base/arena.h"
 #include "common/base/error.h"
 #include "common/base/uuid.h"
 #include "common/rules/prompt.h"
@@ -54,9 +55,9 @@ struct snap_key {
 
 /* A budget or a limit (proto/snapshot.proto). */
 struct snap_scope {
-    enum quota_scope kind;
-    bool each;      /* "*" */
-    struct uuid id; /* where the value is one */
+    enum quota_scope kind; /* NONE: of the future; its quota has needs_unknown and holds */
+    bool each;             /* "*" */
+    struct uuid id;        /* where the value is one */
     struct str name, value;
 };
 
@@ -253,9 +254,11 @@ const struct snap_organization *snapshot_organization(const struct snapshot *s,
 struct str snapshot_catalogue_entry(const struct snapshot *s, const struct uuid *organization,
                                     struct str provider, struct str model);
 
-/* All return NULL when absent; results live as long as the caller's reference on the root. */
+/* All return NULL when absent; results live as long as the caller's reference on the root. A key is
+ * decoded into the arena, and lives no longer than that either (NULL, too, when it is out of room).
+ */
 const struct snap_key *snapshot_key(const struct snapshot *s,
-                                    const uint8_t secret_sha256[static 32]);
+                                    const uint8_t secret_sha256[static 32], struct arena *a);
 const struct snap_provider *snapshot_provider(const struct snapshot *s, const struct uuid *id);
 /* A workspace's own object shadows the organization's of the same name. */
 const struct snap_provider *snapshot_provider_named(const struct snapshot *s,
@@ -289,7 +292,8 @@ const struct snap_version *snap_document_version(const struct snap_document *d, 
 const struct snap_version *snap_document_find(const struct snap_document *d,
                                               const struct route_ref *ref);
 /* By its id, whatever its secret: for explain. NULL: none. */
-const struct snap_key *snapshot_key_by_id(const struct snapshot *s, const struct uuid *id);
+const struct snap_key *snapshot_key_by_id(const struct snapshot *s, const struct uuid *id,
+                                          struct arena *a);
 
 /* Builder: starts from `base` (NULL: empty), takes changes, gives a new root or an error that
  * leaves base as it was. */

@@ -15,6 +15,9 @@ enum root_set {
     SET_CATALOGUE_BY_MODEL,
     SET_CONFIG_BY_NAME,
     SET_PROMPT_BY_NAME,
+    SET_GROUP_BY_NAME,
+    SET_BOOK_BY_ORGANIZATION,
+    SET_ISSUER_BY_ISS,
     SET_COUNT
 };
 
@@ -27,6 +30,8 @@ struct snapshot {
     _Atomic uint32_t refs;
     uint64_t version;
     struct set *sets[SET_COUNT]; /* NULL: empty */
+    struct quota_index *quotas;  /* NULL: there are none */
+    struct zones *zones;         /* those of the quotas; shared with the roots before and behind */
     uint8_t root_hash[32];
     struct data_key *data_keys;
     size_t n_data_keys;
@@ -60,6 +65,14 @@ bool match_model_name(const struct entity *e, const void *scoped_name);
 struct place place_of_catalogue(const struct uuid *organization, struct str provider,
                                 struct str model);
 bool match_document_name(const struct entity *e, const void *scoped_name);
+bool match_group_name(const struct entity *e, const void *scoped_name);
+struct place place_of_organization(const struct uuid *organization);
+struct place place_of_issuer(struct str iss);
+const struct entity *root_find_id(const struct snapshot *s, unsigned kind, const struct uuid *id);
+/* The workspace's own first, then what its organization shares. */
+const struct entity *root_find_named(const struct set *set, entity_match_fn match,
+                                     const struct uuid *organization, const struct uuid *workspace,
+                                     struct str name);
 bool match_catalogue(const struct entity *e, const void *catalogue_entry);
 
 const uint8_t *root_data_key(const void *snapshot, const struct uuid *id);

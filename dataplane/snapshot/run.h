@@ -16,6 +16,13 @@ void snapshot_run_free(struct snapshot_run *r); /* accepts NULL */
 /* The next part, serialized. False: it does not fit (number, versions) or cannot be read; the run
  * is then of no use. */
 bool snapshot_run_part(struct snapshot_run *r, struct str part, struct error *err);
+/* The same in two steps, for whoever asks for the next part before this one is taken in: the head
+ * says what is to come next, the body (of the part whose head came last) is the work. */
+bool snapshot_run_head(struct snapshot_run *r, struct str part, struct error *err);
+bool snapshot_run_body(struct snapshot_run *r, struct str part, struct error *err);
+bool snapshot_run_wants_more(const struct snapshot_run *r); /* no head said that it is the last */
+/* The number of a part, and the version that its run leads to. False: it cannot be read. */
+bool snapshot_run_peek(struct str part, uint32_t *ret_part, uint64_t *ret_to_version);
 bool snapshot_run_complete(const struct snapshot_run *r); /* the last part has come */
 uint64_t
 snapshot_run_version(const struct snapshot_run *r); /* to_version; 0 before the first part */

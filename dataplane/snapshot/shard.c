@@ -6,9 +6,14 @@
 
 #define FIRST_CAP 4u
 
+static uint32_t *hashes(const struct shard *s)
+{
+    return (uint32_t *)(uintptr_t)(s->items + s->cap);
+}
+
 static struct shard *shard_alloc(uint32_t cap, bool primary)
 {
-    struct shard *s = mem_alloc(sizeof(*s) + cap * sizeof(struct slot));
+    struct shard *s = mem_alloc(sizeof(*s) + cap * (sizeof(struct entity *) + sizeof(uint32_t)));
     atomic_init(&s->refs, 1);
     s->cap = cap;
     s->primary = primary;
@@ -22,7 +27,7 @@ static void shard_unref(struct shard *s)
         return;
     }
     for (uint32_t i = 0; s->primary && i < s->cap; i++) {
-        entity_unref(s->slots[i].entity);
+        entity_unref(s->items[i]);
     }
     mem_free(s);
 }
@@ -30,10 +35,11 @@ static void shard_unref(struct shard *s)
 static void slot_place(struct shard *s, uint32_t hash, struct entity *e)
 {
     uint32_t i = hash & (s->cap - 1);
-    while (s->slots[i].entity) {
+    while (s->items[i]) {
         i = (i + 1) & (s->cap - 1);
     }
-    s->slots[i] = (struct slot){.entity = e, .hash = hash};
+    s->items[i] = e;
+    hashes(s)[i] = hash;
     s->count++;
 }
 
@@ -47,11 +53,11 @@ static struct shard *shard_copy(const struct shard *from, uint32_t count)
     struct shard *s = shard_alloc(cap, from->primary);
     memcpy(s->hash, from->hash, sizeof(s->hash));
     for (uint32_t i = 0; i < from->cap; i++) {
-        if (from->slots[i].entity) {
+        if (from->items[i]) {
             if (s->primary) {
-                entity_ref(from->slots[i].entity);
+                entity_ref(from->items[i]);
             }
-            slot_place(s, from->slots[i].hash, from->slots[i].entity);
+            slot_place(s, hashes(from)[i], from->items[i]);
         }
     }
     return s;
@@ -119,8 +125,8 @@ void set_insert(struct set *s, unsigned shard, uint32_t hash, struct entity *e)
         struct shard *grown = shard_alloc(to->cap * 2, to->primary);
         memcpy(grown->hash, to->hash, sizeof(grown->hash));
         for (uint32_t i = 0; i < to->cap; i++) {
-            if (to->slots[i].entity) {
-                slot_place(grown, to->slots[i].hash, to->slots[i].entity);
+            if (to->items[i]) {
+                slot_place(grown, hashes(to)[i], to->items[i]);
             }
         }
         mem_free(to); /* a draft: nobody else holds it, and its references moved */
@@ -137,22 +143,23 @@ void set_erase(struct set *s, unsigned shard, uint32_t hash, const struct entity
     }
     struct shard *from = set_draft_shard(s, shard);
     uint32_t mask = from->cap - 1, i = hash & mask;
-    while (from->slots[i].entity && (from->slots[i].entity != e || from->slots[i].hash != hash)) {
+    while (from->items[i] && (from->items[i] != e || hashes(from)[i] != hash)) {
         i = (i + 1) & mask;
     }
-    if (!from->slots[i].entity) {
+    if (!from->items[i]) {
         return;
     }
     from->count--;
     s->count--;
     /* close the gap: move up whatever probed past it */
-    for (uint32_t j = (i + 1) & mask; from->slots[j].entity; j = (j + 1) & mask) {
-        if (((j - from->slots[j].hash) & mask) >= ((j - i) & mask)) {
-            from->slots[i] = from->slots[j];
+    for (uint32_t j = (i + 1) & mask; from->items[j]; j = (j + 1) & mask) {
+        if (((j - hashes(from)[j]) & mask) >= ((j - i) & mask)) {
+            from->items[i] = from->items[j];
+            hashes(from)[i] = hashes(from)[j];
             i = j;
         }
     }
-    from->slots[i] = (struct slot){0};
+    from->items[i] = NULL;
 }
 
 void set_seal(struct set *s)
@@ -181,9 +188,9 @@ struct entity *set_find(const struct set *s, unsigned shard, uint32_t hash, enti
     if (!in) {
         return NULL;
     }
-    for (uint32_t i = hash & (in->cap - 1); in->slots[i].entity; i = (i + 1) & (in->cap - 1)) {
-        if (in->slots[i].hash == hash && match(in->slots[i].entity, wanted)) {
-            return in->slots[i].entity;
+    for (uint32_t i = hash & (in->cap - 1); in->items[i]; i = (i + 1) & (in->cap - 1)) {
+        if (hashes(in)[i] == hash && match(in->items[i], wanted)) {
+            return in->items[i];
         }
     }
     return NULL;

@@ -14,18 +14,15 @@
 
 struct entity;
 
-struct slot {
-    struct entity *entity; /* NULL: empty */
-    uint32_t hash;
-};
-
 struct shard {
     _Atomic uint32_t refs;
     bool primary;
     bool draft;          /* belongs to one builder, which may write */
     uint32_t cap, count; /* cap: power of two */
     uint8_t hash[32];    /* primary: XOR of its entities' hashes */
-    struct slot slots[];
+    /* NULL: empty. Behind them as many hashes (uint32_t), apart so that nothing is lost to padding.
+     */
+    struct entity *items[];
 };
 
 struct set {

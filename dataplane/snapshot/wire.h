@@ -57,8 +57,10 @@ static inline bool wire_fixed(struct wire *w, size_t n, uint64_t *ret)
     return true;
 }
 
-/* The next field; false at the end and when the bytes are bad. */
-static inline bool wire_next(struct wire *w, struct wire_field *ret)
+/* The next field; false at the end and when the bytes are bad. Always inlined: the loops around it
+ * are short, and gcc 12 (link-time, -fipa-modref) has been seen to read `bytes` from before the
+ * call where it was not. */
+static inline __attribute__((always_inline)) bool wire_next(struct wire *w, struct wire_field *ret)
 {
     uint64_t tag;
     if (w->bad || w->at >= w->end || !wire_varint(w, &tag)) {

@@ -42,7 +42,8 @@ static int teardown(void **state)
 static struct state *load(unsigned log_max, unsigned part_bytes)
 {
     struct error err = ERROR_INIT;
-    struct state_config c = {pool, keys, log_max, part_bytes};
+    struct state_config c = {
+        .pool = pool, .keys = keys, .log_max = log_max, .part_bytes = part_bytes};
     struct state *s = state_load(&c, &err);
     if (!s) {
         fail_msg("load: %s", error_text(&err));

@@ -114,8 +114,10 @@ static const char *name_of(const struct snapshot *s, unsigned n, char buf[64])
 {
     uint8_t secret[32];
     secret_of(n, secret);
-    const struct snap_key *k = snapshot_key(s, secret);
+    struct arena *a = arena_new(0);
+    const struct snap_key *k = snapshot_key(s, secret, a);
     (void)snprintf(buf, 64, "%.*s", k ? (int)k->name.len : 1, k ? k->name.ptr : "-");
+    arena_free(a);
     return buf;
 }
 

@@ -84,7 +84,10 @@ static void *reader_thread(void *arg)
         uint8_t secret[32];
         uint64_t v = snapshot_version(swap_root(h));
         secret_of((unsigned)v, secret);
-        if (v < last || !snapshot_key(swap_root(h), secret)) {
+        struct arena *a = arena_new(0);
+        bool whole = snapshot_key(swap_root(h), secret, a) != NULL;
+        arena_free(a);
+        if (v < last || !whole) {
             return arg; /* backwards, or a root that is not whole */
         }
         last = v;
