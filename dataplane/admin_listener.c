@@ -138,6 +138,22 @@ static void write_cache_metrics(const struct cache_counts *c, struct buffer *out
            "Requests that waited for an equal one's answer.", c->coalesced);
 }
 
+/* Budgets and limits: what requests were told, and what was asked for them. */
+static void write_quota_metrics(const struct quota_counts *c, struct buffer *out)
+{
+    metric(out, "weir_quota_accounts", "gauge", "Accounts of budgets and limits in use here.",
+           c->accounts);
+    metric(out, "weir_quota_waiting", "gauge", "Requests that wait for a reservation.", c->waiting);
+    metric(out, "weir_quota_taken_total", "counter", "Reservations made.", c->taken);
+    metric(out, "weir_quota_refused_total", "counter", "Reservations that did not fit.",
+           c->refused);
+    metric(out, "weir_quota_occupied_total", "counter",
+           "Reservations that others held the room for too long for.", c->occupied);
+    metric(out, "weir_quota_without_authority_total", "counter",
+           "Reservations that nobody could be asked for.", c->without_authority);
+    metric(out, "weir_lease_asks_total", "counter", "Asks for leases sent.", c->asks);
+}
+
 static void put_label(struct buffer *out, const char *text)
 {
     for (; *text; text++) {
@@ -176,6 +192,7 @@ static void metrics(const struct ops *o, struct exchange *x)
     if (s.cache.max_bytes) {
         write_cache_metrics(&s.cache, &out);
     }
+    write_quota_metrics(&s.quotas, &out);
     write_target_metrics(service_targets(o->service), &out);
     answer(x, 200, "text/plain; version=0.0.4", buffer_str(&out));
     buffer_release(&out);

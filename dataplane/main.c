@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/base/process.h"
 #include "common/base/mem.h"
 #include "common/log.h"
 #include "dataplane/service_parts.h"
@@ -109,6 +110,9 @@ static int serve(struct dp_options *o)
     enum log_level level = LOG_INFO;
     (void)log_level_parse(str_of(o->log_level), &level);
     log_init("weir-proxy", level, strcmp(o->log_format, "json") == 0);
+    if (!o->core_dumps && !process_forbid_dumps()) {
+        log_write(LOG_WARN, "dumps_allowed", "core dumps could not be switched off");
+    }
     signals_block();
     if (!o->config && !ensure_enrolled(o, &err)) {
         dp_options_release(o);

@@ -17,6 +17,8 @@
 #include "dataplane/admin_listener.h"
 #include "dataplane/command.h"
 #include "dataplane/health_check.h"
+#include "dataplane/limits/own_pump.h"
+#include "dataplane/limits/quota.h"
 #include "dataplane/net/listener.h"
 #include "dataplane/net/loop.h"
 #include "dataplane/service_parts.h"
@@ -219,7 +221,9 @@ static bool start_managed(struct service *s, struct error *err)
         .on_state = on_state,
         .arg = s,
     };
+    service_lease_by(&c);
     s->bridge = bridge_start(&c, err);
+    service_lease_from(s, s->bridge);
     return s->bridge != NULL;
 }
 
@@ -239,8 +243,11 @@ static bool start_standalone(struct service *s, struct error *err)
     if (!service_load_config(s, err)) {
         return false;
     }
+    if (!service_open_ledger(s, &c, err)) {
+        return false;
+    }
     s->sink = sink_file_start(&c, err);
-    return s->sink != NULL;
+    return s->sink != NULL && service_start_ledger(s, err);
 }
 
 /* ---- life ---- */
@@ -305,6 +312,7 @@ static bool start_all(struct service *s, struct error *err)
         return false;
     }
     fill_policy(s);
+    service_open_quotas(s);
     s->hub = swap_hub_new();
     s->commands = commands_new(s);
     if (!make_workers(s, err) || !(o->config ? start_standalone(s, err) : start_managed(s, err)) ||
@@ -327,6 +335,7 @@ struct service *service_new(struct dp_options *o, struct error *err)
     s->lock_fd = -1;
     s->started_ms = clock_mono_ms();
     s->n_workers = dp_options_workers(o);
+    s->pump = o->config ? own_pump_new() : NULL;
     s->loop = loop_new();
     s->upkeep = loop_timer_new(s->loop, on_upkeep, s);
     s->drain_poll = loop_timer_new(s->loop, on_drain_poll, s);
@@ -373,9 +382,13 @@ void service_free(struct service *s)
     }
     unsigned hand_over_ms = hand_over_time(s);
     if (s->bridge) {
+        quota_drain(s->policy.quotas); /* nothing is under way any more: all of it goes back */
         bridge_stop(s->bridge, hand_over_ms);
+        service_lease_from(s, NULL);
     }
+    service_stop_ledger(s);
     sink_file_stop(s->sink, hand_over_ms);
+    service_close_ledger(s);
     commands_free(s->commands);
     health_checks_free(s->health_checks);
     for (unsigned i = 0; s->workers && i < s->n_workers; i++) {
@@ -383,8 +396,10 @@ void service_free(struct service *s)
     }
     mem_free(s->workers);
     service_close_routing(s);
+    service_close_quotas(s);
     service_close_spools(s);
     swap_hub_free(s->hub);
+    own_pump_free(s->pump); /* behind the table of leases, which may wake it */
     tls_context_unref(s->server_tls);
     tls_context_unref(s->client_tls);
     catalogue_free(s->catalogue);

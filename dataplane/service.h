@@ -6,6 +6,7 @@
 
 #include "dataplane/cache/store.h"
 #include "dataplane/dp_options.h"
+#include "dataplane/limits/quota.h"
 #include "dataplane/report/bridge.h"
 #include "dataplane/report/sink_file.h"
 #include "dataplane/worker.h"
@@ -37,6 +38,7 @@ struct service_state {
     bool stale;
     uint64_t age_ms;           /* since the snapshot was last confirmed (managed) or loaded */
     struct cache_counts cache; /* max_bytes 0: there is none */
+    struct quota_counts quotas;
     uint64_t requests, in_flight, connections, unauthenticated, malformed, events, events_refused;
     uint64_t by_class[6];
     struct spool_stats spool;               /* over all workers */

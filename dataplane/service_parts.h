@@ -3,12 +3,16 @@
 #ifndef DATAPLANE_SERVICE_PARTS_H
 #define DATAPLANE_SERVICE_PARTS_H
 
+#include <stdatomic.h>
+
 #include "common/base/arena.h"
 #include "dataplane/cache/redis.h"
 #include "dataplane/service.h"
 
 struct catalogue;
 struct loop_timer;
+struct own_ledger;
+struct own_pump;
 struct signals;
 struct tls_context;
 
@@ -33,8 +37,17 @@ struct service {
     struct worker **workers;
     unsigned n_workers;
     struct commands *commands;
-    struct bridge *bridge;  /* managed */
-    struct sink_file *sink; /* standalone */
+    struct bridge *bridge; /* managed */
+    struct {
+        struct bridge *_Atomic bridge; /* to wake, from when it runs */
+        /* the bridge thread's: */
+        bool away; /* as it told the table */
+        bool empty, telling,
+            former_told; /* the request under way; what was heard of earlier ones */
+    } leases;
+    struct sink_file *sink;    /* standalone */
+    struct own_ledger *ledger; /* standalone: the accounts of its own */
+    struct own_pump *pump;     /* standalone: between those and the table of leases */
     struct ops *ops;
     uint64_t started_ms, loaded_ms, drain_until_ms; /* mono */
     bool hurry;                                     /* a second signal: end now */
@@ -50,6 +63,19 @@ void service_close_spools(struct service *s);
 /* Standalone: reads weir.yaml and publishes it; false leaves what is served as it was. err's text
  * names file, line, column. */
 bool service_load_config(struct service *s, struct error *err);
+/* Standalone: budgets and limits are the proxy's own. `wake` of its table of leases; then the
+ * accounts are read (what events charge is booked by `sink`), granting begins when both run. */
+void service_wake_ledger(void *service);
+bool service_open_ledger(struct service *s, struct sink_file_config *sink, struct error *err);
+bool service_start_ledger(struct service *s, struct error *err);
+void service_stop_ledger(struct service *s);  /* grants no more; before the table goes */
+void service_close_ledger(struct service *s); /* behind the sink */
+/* The table of leases: before the workers are made, and behind the last of them. */
+void service_open_quotas(struct service *s);
+void service_close_quotas(struct service *s);
+/* Managed: the bridge is its authority, with the service as `arg`. */
+void service_lease_by(struct bridge_config *c);
+void service_lease_from(struct service *s, struct bridge *b); /* NULL: it is about to go */
 void service_reload(struct service *s); /* SIGHUP: configuration, TLS files, events file */
 void service_upkeep(struct service *s);
 /* The workers' counters only; any thread. */

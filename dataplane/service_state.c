@@ -203,6 +203,9 @@ void service_state(const struct service *s, struct service_state *ret)
     if (s->cache) {
         cache_counts(s->cache, &ret->cache);
     }
+    if (s->policy.quotas) {
+        quota_counts(s->policy.quotas, &ret->quotas);
+    }
     ret->uptime_ms = clock_mono_ms() - s->started_ms;
     if (s->sink) {
         sink_file_stats(s->sink, &ret->lines_written, &ret->write_failures);

@@ -9,6 +9,7 @@
 #include "common/tls.h"
 #include "dataplane/cache/redis.h"
 #include "dataplane/dp_options.h"
+#include "dataplane/exact_redis.h"
 #include "dataplane/net/listener.h"
 #include "dataplane/net/loop.h"
 #include "dataplane/request/request.h"
@@ -26,6 +27,7 @@ struct worker {
     unsigned index;
     struct listener *plain, *tls;
     struct tls_context *server_tls, *client_tls;
+    struct exact_redis_link *limits; /* counted in Redis; NULL: there is none */
     struct loop_timer *tick;
     pthread_t thread;
     bool started;
@@ -104,6 +106,8 @@ struct worker *worker_new(const struct worker_config *c, struct error *err)
     w->env.reader = swap_reader_new(c->hub, on_publish, w);
     if (c->redis) {
         w->env.redis = redis_new(w->env.loop, c->redis, (unsigned)o->cache_redis_timeout_ms);
+        w->limits = exact_redis_new(w->env.loop, c->redis);
+        w->env.exact = exact_redis_limits(w->limits);
     }
     w->tick = loop_timer_new(w->env.loop, on_tick, w);
     if (c->listen) {
@@ -247,6 +251,7 @@ void worker_free(struct worker *w)
     listener_free(w->tls);
     upstream_free(w->env.upstream);
     redis_free(w->env.redis);
+    exact_redis_free(w->limits);
     loop_timer_free(w->tick);
     swap_reader_free(w->env.reader);
     loop_free(w->env.loop);

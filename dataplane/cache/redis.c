@@ -4,16 +4,13 @@
  * connection counts as up when AUTH, SELECT and PING have been answered, so a server that accepts
  * and says nothing never is. While it is down nobody waits: calls are refused at once, and a timer
  * connects again, from 100 ms to 10 s apart. */
-#include "dataplane/cache/redis.h"
+#include "dataplane/cache/redis_inside.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include <hiredis/async.h>
-#include <hiredis/hiredis.h>
 #include <hiredis/sds.h>
 
-#include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/crypto.h"
 #include "common/log.h"
@@ -22,57 +19,29 @@
 
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 10000u
-#define CONNECT_MS 1000u              /* at least, from the first packet to PING's answer */
-#define WAITING_MAX_BYTES (16u << 20) /* to be written, or of one answer */
-#define SCAN_COUNT "500"
-
-enum state { REDIS_IDLE = 0, REDIS_CONNECTING, REDIS_UP, REDIS_DOWN };
-
-struct redis {
-    struct loop *loop;
-    const struct redis_address *address;
-    unsigned timeout_ms;
-    enum state state;
-    unsigned failures;
-    bool freeing;
-    bool resting;          /* `connect` is the next try, not the end of one */
-    redisAsyncContext *ac; /* NULL: no connection, not even one being made */
-    struct loop_io *io;
-    unsigned interest;
-    struct redis_lookup *lookup;
-    struct loop_timer *connect; /* the next try, or the end of this one's patience */
-    struct loop_timer *answer;  /* the oldest call's deadline */
-    struct list waiting, sent;  /* calls, oldest first */
-    uint64_t moved_ms;          /* when bytes last came, or left a queue that stayed full */
-    char trouble[160];
-};
-
-struct redis_call {
-    struct list node;
-    struct redis *redis;
-    void (*fn)(void *arg, bool found, struct str value); /* NULL: cancelled, or timed out */
-    void *arg;
-    uint64_t begun_ms;
-    bool sent;
-    size_t key_len;
-    char key[];
-};
+#define CONNECT_MS 1000u /* at least, from the first packet to PING's answer */
 
 static void connect_now(struct redis *r);
 
 /* ---- the end of a connection ---- */
+
+/* The call may be gone afterwards. */
+static void call_tell(struct redis_call *c, const redisReply *reply)
+{
+    void (*tell)(struct redis_call * c, const redisReply *reply) = c->tell;
+    c->tell = NULL;
+    if (tell && !c->redis->freeing) {
+        tell(c, reply);
+    }
+}
 
 static void calls_end(struct list *calls)
 {
     struct list *n;
     while ((n = list_pop_front(calls))) {
         struct redis_call *c = LIST_ENTRY(n, struct redis_call, node);
-        void (*fn)(void *arg, bool found, struct str value) = c->redis->freeing ? NULL : c->fn;
-        void *arg = c->arg;
+        call_tell(c, NULL);
         mem_free(c);
-        if (fn) {
-            fn(arg, false, STR_NONE);
-        }
     }
 }
 
@@ -95,7 +64,8 @@ static void tell(const struct redis *r, bool up)
     static atomic_bool down;
     if (atomic_exchange(&down, !up) == up) {
         log_write(up ? LOG_INFO : LOG_WARN, up ? "shared_cache_up" : "shared_cache_down",
-                  up ? "the shared cache can be used again" : "the shared cache cannot be used",
+                  up ? "Redis can be used again: shared cache, exact limits"
+                     : "Redis cannot be used: no shared cache, exact limits are shared out",
                   LOG_S("host", r->address->host), LOG_Z("error", r->trouble));
     }
 }
@@ -176,7 +146,7 @@ static void on_io(void *arg, int fd, unsigned what)
     if (what & LOOP_READ) {
         r->moved_ms = loop_now_ms(r->loop);
         redisAsyncHandleRead(r->ac);
-        if (r->ac && r->ac->c.reader->len > WAITING_MAX_BYTES) {
+        if (r->ac && r->ac->c.reader->len > REDIS_WAITING_MAX_BYTES) {
             fail(r, "answer too large", "");
             return;
         }
@@ -194,12 +164,20 @@ static void on_io(void *arg, int fd, unsigned what)
 
 /* ---- connecting ---- */
 
-static bool reply_ok(const redisReply *reply)
+bool redis_reply_ok(const redisReply *reply)
 {
     return reply && reply->type != REDIS_REPLY_ERROR;
 }
 
-static bool call_send(struct redis *r, struct redis_call *c);
+static bool call_send(struct redis *r, struct redis_call *c)
+{
+    if (!c->send(c)) {
+        return false;
+    }
+    c->sent = true;
+    list_push_back(&r->sent, &c->node);
+    return true;
+}
 
 static void on_ready(struct redis *r)
 {
@@ -229,7 +207,7 @@ static void on_greeting(redisAsyncContext *ac, void *reply, void *arg)
     if (!reply || r->freeing || r->resting) {
         return; /* the connection is ending; on_io sees to it */
     }
-    if (!reply_ok(reply)) {
+    if (!redis_reply_ok(reply)) {
         fail(r, greeting_names[g], ((redisReply *)reply)->str);
     } else if (g == GREETING_PING) {
         on_ready(r);
@@ -331,31 +309,17 @@ static void on_connect_timer(void *arg)
 
 /* ---- calls ---- */
 
-static void on_got(redisAsyncContext *ac, void *arg_reply, void *arg)
+void redis_on_answer(redisAsyncContext *ac, void *arg_reply, void *arg)
 {
     struct redis_call *c = arg;
-    const redisReply *reply = arg_reply;
-    void (*fn)(void *arg, bool found, struct str value) = c->redis->freeing ? NULL : c->fn;
-    void *fn_arg = c->arg;
     (void)ac;
     list_remove(&c->node);
+    if (c->again && c->tell && !c->redis->freeing && c->again(c, arg_reply)) {
+        list_push_front(&c->redis->sent, &c->node); /* answers come in order: it is the oldest */
+        return;
+    }
+    call_tell(c, arg_reply);
     mem_free(c);
-    if (fn) {
-        bool found = reply && reply->type == REDIS_REPLY_STRING;
-        fn(fn_arg, found, found ? (struct str){reply->str, (size_t)reply->len} : STR_NONE);
-    }
-}
-
-static bool call_send(struct redis *r, struct redis_call *c)
-{
-    const char *argv[] = {"GET", c->key};
-    size_t len[] = {3, c->key_len};
-    if (redisAsyncCommandArgv(r->ac, on_got, c, 2, argv, len) != REDIS_OK) {
-        return false;
-    }
-    c->sent = true;
-    list_push_back(&r->sent, &c->node);
-    return true;
 }
 
 /* The call of a list that is due, or sooner the one that will be next; begun in this order. */
@@ -363,7 +327,7 @@ static struct redis_call *oldest(struct list *calls)
 {
     for (struct list *n = calls->next; n != calls; n = n->next) {
         struct redis_call *c = LIST_ENTRY(n, struct redis_call, node);
-        if (c->fn) {
+        if (c->tell) {
             return c;
         }
     }
@@ -376,15 +340,14 @@ static void calls_expire(struct redis *r, struct list *calls, uint64_t now_ms, b
 {
     struct redis_call *c;
     while ((c = oldest(calls)) && c->begun_ms + r->timeout_ms <= now_ms) {
-        void (*fn)(void *arg, bool found, struct str value) = c->fn;
-        void *arg = c->arg;
         *ret_stuck = *ret_stuck || r->moved_ms <= c->begun_ms;
-        c->fn = NULL; /* the answer may still come, and is thrown away */
-        if (!c->sent) {
+        if (c->sent) {
+            call_tell(c, NULL); /* the answer may still come, and is thrown away */
+        } else {
             list_remove(&c->node);
+            call_tell(c, NULL);
             mem_free(c);
         }
-        fn(arg, false, STR_NONE);
     }
     if (c && c->begun_ms + r->timeout_ms < *ret_next_ms) {
         *ret_next_ms = c->begun_ms + r->timeout_ms;
@@ -414,23 +377,18 @@ static bool usable(struct redis *r)
     return r->state == REDIS_UP && r->ac;
 }
 
-struct redis_call *redis_get(struct redis *r, struct str key,
-                             void (*fn)(void *arg, bool found, struct str value), void *arg)
+struct redis_call *redis_call_begin(struct redis *r, struct redis_call *c)
 {
     bool up = usable(r), first = !oldest(&r->sent) && !oldest(&r->waiting);
-    if (!up && r->state != REDIS_CONNECTING) {
-        return NULL;
-    }
-    struct redis_call *c = mem_alloc(sizeof(*c) + key.len);
-    *c = (struct redis_call){
-        .redis = r, .fn = fn, .arg = arg, .begun_ms = loop_now_ms(r->loop), .key_len = key.len};
-    memcpy(c->key, key.ptr, key.len);
+    c->redis = r;
+    c->begun_ms = loop_now_ms(r->loop);
     list_init(&c->node);
-    if (!up) {
-        list_push_back(&r->waiting, &c->node);
-    } else if (!call_send(r, c)) {
+    if (up ? !call_send(r, c) : r->state != REDIS_CONNECTING) {
         mem_free(c);
         return NULL;
+    }
+    if (!up) {
+        list_push_back(&r->waiting, &c->node);
     }
     if (first) {
         loop_timer_set(r->answer, r->timeout_ms);
@@ -440,118 +398,31 @@ struct redis_call *redis_get(struct redis *r, struct str key,
 
 void redis_cancel(struct redis_call *c)
 {
-    c->fn = NULL;
+    c->tell = NULL;
     if (!c->sent) {
         list_remove(&c->node);
         mem_free(c);
     }
 }
 
-/* What is fired and forgotten still tells when the server refuses it. */
-static void on_done(redisAsyncContext *ac, void *reply, void *arg)
+void redis_refused(struct redis *r, const redisReply *reply)
 {
-    struct redis *r = ac->data;
+    if (!r->freeing && r->state == REDIS_UP) {
+        (void)snprintf(r->trouble, sizeof(r->trouble), "refused: %s", reply->str);
+    }
+}
+
+void redis_on_done(redisAsyncContext *ac, void *reply, void *arg)
+{
     (void)arg;
-    if (reply && !reply_ok(reply) && !r->freeing && r->state == REDIS_UP) {
-        (void)snprintf(r->trouble, sizeof(r->trouble), "refused: %s", ((redisReply *)reply)->str);
+    if (reply && !redis_reply_ok(reply)) {
+        redis_refused(ac->data, reply);
     }
 }
 
-static bool roomy(struct redis *r, size_t len)
+bool redis_is_roomy(struct redis *r, size_t len)
 {
-    return usable(r) && unwritten(r) + len <= WAITING_MAX_BYTES;
-}
-
-void redis_set(struct redis *r, struct str key, struct str value, uint64_t ttl_ms)
-{
-    char ttl[24];
-    const char *argv[] = {"SET", key.ptr, value.ptr, "PX", ttl};
-    size_t len[] = {3, key.len, value.len, 2, 0};
-    if (ttl_ms == 0 || !roomy(r, value.len)) {
-        return;
-    }
-    len[4] = (size_t)snprintf(ttl, sizeof(ttl), "%llu", (unsigned long long)ttl_ms);
-    (void)redisAsyncCommandArgv(r->ac, on_done, NULL, 5, argv, len);
-}
-
-void redis_delete(struct redis *r, struct str key)
-{
-    const char *argv[] = {"DEL", key.ptr};
-    size_t len[] = {3, key.len};
-    if (roomy(r, key.len)) {
-        (void)redisAsyncCommandArgv(r->ac, on_done, NULL, 2, argv, len);
-    }
-}
-
-/* ---- all keys of a prefix ---- */
-
-struct sweep {
-    size_t len;
-    char pattern[]; /* the prefix, escaped, and a star */
-};
-
-static void on_scanned(redisAsyncContext *ac, void *reply, void *arg);
-
-static void sweep_step(redisAsyncContext *ac, struct sweep *w, struct str cursor)
-{
-    const char *argv[] = {"SCAN", cursor.ptr, "MATCH", w->pattern, "COUNT", SCAN_COUNT};
-    size_t len[] = {4, cursor.len, 5, w->len, 5, sizeof(SCAN_COUNT) - 1};
-    if (redisAsyncCommandArgv(ac, on_scanned, w, 6, argv, len) != REDIS_OK) {
-        mem_free(w);
-    }
-}
-
-static void keys_delete(redisAsyncContext *ac, const redisReply *keys)
-{
-    const char **argv = mem_alloc((keys->elements + 1) * sizeof(*argv));
-    size_t *len = mem_alloc((keys->elements + 1) * sizeof(*len));
-    argv[0] = "DEL";
-    len[0] = 3;
-    for (size_t i = 0; i < keys->elements; i++) {
-        argv[i + 1] = keys->element[i]->str;
-        len[i + 1] = (size_t)keys->element[i]->len;
-    }
-    (void)redisAsyncCommandArgv(ac, on_done, NULL, (int)keys->elements + 1, argv, len);
-    mem_free(argv);
-    mem_free(len);
-}
-
-static void on_scanned(redisAsyncContext *ac, void *arg_reply, void *arg)
-{
-    const redisReply *reply = arg_reply;
-    struct sweep *w = arg;
-    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        reply->element[1]->type != REDIS_REPLY_ARRAY) {
-        on_done(ac, arg_reply, NULL);
-        mem_free(w);
-        return;
-    }
-    struct str cursor = {reply->element[0]->str, (size_t)reply->element[0]->len};
-    if (reply->element[1]->elements > 0) {
-        keys_delete(ac, reply->element[1]);
-    }
-    if (str_eqz(cursor, "0")) {
-        mem_free(w);
-    } else {
-        sweep_step(ac, w, cursor);
-    }
-}
-
-void redis_delete_all(struct redis *r, struct str prefix)
-{
-    if (!roomy(r, prefix.len)) {
-        return;
-    }
-    struct sweep *w = mem_alloc(sizeof(*w) + 2 * prefix.len + 1);
-    for (size_t i = 0; i < prefix.len; i++) {
-        if (memchr("*?[]^\\", prefix.ptr[i], 6)) {
-            w->pattern[w->len++] = '\\';
-        }
-        w->pattern[w->len++] = prefix.ptr[i];
-    }
-    w->pattern[w->len++] = '*';
-    sweep_step(r->ac, w, STR_LIT("0"));
+    return usable(r) && unwritten(r) + len <= REDIS_WAITING_MAX_BYTES;
 }
 
 /* ---- life ---- */

@@ -20,14 +20,15 @@ struct quota_account; /* counted: quota_account gives a reference, quota_account
 struct quota_table;
 
 struct quota_table_config {
-    /* There is something to ask: the authority calls quota_gather soon. Any thread; must not block.
-     */
+    /* There is something to ask: the authority calls quota_gather soon. Any thread; must neither
+     * block nor call the table. */
     void (*wake)(void *arg);
     void *arg;
     struct uuid holder; /* of this run; random */
     /* Wall clock in ms, for tests; NULL: the process's */
     int64_t (*now_ms)(void *arg);
     unsigned reserve_wait_ms; /* how long a request may be parked; 0: 10 s */
+    size_t max_accounts;      /* 0: a million */
 };
 
 struct quota_table *quota_table_new(const struct quota_table_config *c);
@@ -47,7 +48,8 @@ enum quota_answer {
     QUOTA_PARKED,    /* the waiter will be told */
     QUOTA_OVER,      /* does not fit: 429 */
     QUOTA_OCCUPIED,  /* would fit, but is held by requests under way, here or elsewhere, for longer
-                        than reserve_wait_ms: 503 */
+                        than reserve_wait_ms: 503. Of a limit it is OVER then, after a second at
+                        most; OCCUPIED only where nobody could be parked */
     QUOTA_NO_AUTHORITY /* nobody to ask and too little here: the rule's when_unavailable decides */
 };
 
@@ -59,8 +61,8 @@ struct quota_waiter {
     void (*on_answer)(void *arg, enum quota_answer answer);
     void *arg;
     uint64_t amount;
-    void *note; /* the table's */
-    struct quota_account *account;
+    void *note;                    /* the table's */
+    struct quota_account *account; /* whoever waits keeps his reference meanwhile */
 };
 
 /* Reserves `amount`. w NULL: never parks (what would be PARKED is OCCUPIED). While the authority is

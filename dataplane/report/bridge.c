@@ -165,10 +165,13 @@ static void disconnect(struct bridge *b)
     link_sub_close(b->announce_link);
     link_req_close(b->sync_link); /* its callbacks have returned afterwards */
     link_req_close(b->report_link);
+    link_req_close(b->lease_link);
     b->announce_link = NULL;
-    b->sync_link = b->report_link = NULL;
+    b->sync_link = b->report_link = b->lease_link = NULL;
     turn_reset(&b->sync);
     turn_reset(&b->report);
+    turn_reset(&b->lease);
+    lease_on_lost(b);
     b->phase = PHASE_AWAY;
 }
 
@@ -211,7 +214,8 @@ static void connect_endpoint(struct bridge *b)
     struct link_tls tls = {b->identity.cert_pem, b->identity.key_pem, b->identity.ca_pem};
     b->sync_link = link_req(e->sync, &tls, 2, &err);
     b->report_link = b->sync_link ? link_req(e->report, &tls, 2, &err) : NULL;
-    b->announce_link = b->report_link ? link_sub(e->announce, &tls, on_announce, b, &err) : NULL;
+    b->lease_link = b->report_link ? link_req(e->lease, &tls, 2, &err) : NULL;
+    b->announce_link = b->lease_link ? link_sub(e->announce, &tls, on_announce, b, &err) : NULL;
     if (!b->announce_link) {
         bridge_lose(b, error_text(&err), false);
     } else if (!session_hello(b)) {
@@ -251,7 +255,7 @@ static bool should_stop(struct bridge *b, uint64_t now_ms)
     uint64_t by_ms = b->stop_by_ms, asked_ms = b->stop_asked_ms;
     (void)pthread_mutex_unlock(&b->lock);
     bool alone = b->phase == PHASE_AWAY && now_ms >= asked_ms + AWAY_PATIENCE_MS;
-    return stopping && (now_ms >= by_ms || alone || report_is_empty(b));
+    return stopping && (now_ms >= by_ms || alone || (report_is_empty(b) && lease_is_done(b)));
 }
 
 static void tend(struct bridge *b)
@@ -274,10 +278,11 @@ static void tend(struct bridge *b)
 /* One turn; returns when the next is due. */
 static uint64_t turn(struct bridge *b, uint64_t now_ms)
 {
-    uint64_t next = now_ms + TICK_MS;
+    uint64_t next = now_ms + TICK_MS, tend_at = lease_tend(b, now_ms);
+    next = tend_at < next ? tend_at : next;
     if (b->phase == PHASE_AWAY) {
         if (now_ms < b->retry_at_ms) {
-            return b->retry_at_ms;
+            return b->retry_at_ms < next ? b->retry_at_ms : next;
         }
         connect_endpoint(b);
     }
@@ -286,6 +291,9 @@ static uint64_t turn(struct bridge *b, uint64_t now_ms)
     }
     if (b->phase == PHASE_SESSION && turn_take(&b->report)) {
         report_on_ack(b, now_ms);
+    }
+    if (b->phase == PHASE_SESSION && turn_take(&b->lease)) {
+        lease_on_grant(b, now_ms);
     }
     if (b->phase == PHASE_SESSION && turn_take(&b->sync)) {
         session_on_sync(b, now_ms);
@@ -300,8 +308,9 @@ static uint64_t turn(struct bridge *b, uint64_t now_ms)
                    : next;
     }
     if (b->phase == PHASE_SESSION) {
-        uint64_t report = report_send(b, now_ms);
+        uint64_t lease = lease_send(b, now_ms), report = report_send(b, now_ms);
         next = report < next ? report : next;
+        next = lease < next ? lease : next;
     }
     return b->phase == PHASE_AWAY ? b->retry_at_ms : next;
 }
@@ -349,12 +358,16 @@ static void bridge_free(struct bridge *b)
     buffer_release(&b->sync.reply);
     buffer_release(&b->report.request);
     buffer_release(&b->report.reply);
+    buffer_release(&b->lease.request);
+    buffer_release(&b->lease.reply);
     mem_free_secret(b->pending_key_pem, b->pending_key_pem ? strlen(b->pending_key_pem) : 0);
     mem_free(b->pending_csr_pem);
     (void)pthread_cond_destroy(&b->wake);
     (void)pthread_mutex_destroy(&b->lock);
     mem_free(b->spools);
     mem_free(b->positions);
+    mem_free(b->counts);
+    mem_free(b->former);
     mem_free(b->folder);
     mem_free_secret(b, sizeof(*b));
 }
@@ -415,17 +428,24 @@ struct bridge *bridge_start(const struct bridge_config *c, struct error *err)
     b->config.state_key = NULL;
     b->spools = mem_alloc((c->n_spools + 1) * sizeof(struct spool *));
     b->positions = mem_alloc((c->n_spools + 1) * sizeof(uint64_t));
+    b->counts = mem_alloc((c->n_spools + 1) * sizeof(uint64_t));
+    b->former = mem_alloc((c->n_spools + 1) * sizeof(uint64_t));
     for (size_t i = 0; i < c->n_spools; i++) {
+        struct spool_stats stats;
         b->spools[i] = c->spools[i];
+        spool_stats(b->spools[i], &stats);
+        b->former[i] = stats.waiting_records;
     }
     b->started_ms = clock_mono_ms();
     b->batch_number = 1;
     list_init(&b->results);
-    b->sync.bridge = b->report.bridge = b;
+    b->sync.bridge = b->report.bridge = b->lease.bridge = b;
     buffer_init(&b->sync.request, LINK_MAX_REQUEST);
     buffer_init(&b->sync.reply, LINK_MAX_REPLY);
     buffer_init(&b->report.request, LINK_MAX_REQUEST);
     buffer_init(&b->report.reply, 1u << 20);
+    buffer_init(&b->lease.request, LINK_MAX_REQUEST);
+    buffer_init(&b->lease.reply, LINK_MAX_REQUEST);
     (void)pthread_mutex_init(&b->lock, NULL);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -1,6 +1,6 @@
 /* Between the files of the bridge: bridge.c (life, thread, failover), bridge_session.c (hello,
- * sync, commands) and bridge_report.c (batches). Everything below `lock` is the bridge thread's
- * own; NNG's callbacks only put what came into `arrived` and wake it. */
+ * sync, commands), bridge_report.c (batches) and bridge_lease.c (leases). Everything below `lock`
+ * is the bridge thread's own; NNG's callbacks only put what came into `arrived` and wake it. */
 #ifndef DATAPLANE_REPORT_BRIDGE_INSIDE_H
 #define DATAPLANE_REPORT_BRIDGE_INSIDE_H
 
@@ -19,6 +19,9 @@
 #define BRIDGE_HELLO_MS 3000
 #define BRIDGE_SYNC_MS 8000 /* a sync is parked for two seconds at most */
 #define BRIDGE_REPORT_MS 15000
+#define BRIDGE_LEASE_MS 2000
+#define BRIDGE_LEASE_SPACE_MS 5 /* between two requests for leases */
+#define BRIDGE_LEASE_GRACE_MS 1000
 #define BRIDGE_BACKOFF_MIN_MS 200
 #define BRIDGE_BACKOFF_MAX_MS 2000
 #define BRIDGE_BATCH_EVENTS 2048
@@ -57,11 +60,13 @@ struct bridge {
     uint8_t state_key[32], wrap_key[32], hello_key[32];
     struct spool **spools;
     uint64_t *positions; /* per spool: last event in the batch under way; 0: none */
+    uint64_t *counts;    /* per spool: how many of them */
+    uint64_t *former;    /* per spool: events of former processes that are not stored yet */
 
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake; /* monotonic clock */
-    bool woken, stopping;
+    bool woken, stopping, lease_woken;
     uint64_t stop_asked_ms, stop_by_ms;
     uint64_t announced;  /* highest version heard of */
     struct list results; /* commands' results that no reply has confirmed */
@@ -77,9 +82,9 @@ struct bridge {
     unsigned endpoint; /* index of the one in use */
     unsigned failures; /* in a row, without a session */
     uint64_t retry_at_ms;
-    struct link_req *sync_link, *report_link;
+    struct link_req *sync_link, *report_link, *lease_link;
     struct link_sub *announce_link;
-    struct turn sync, report;
+    struct turn sync, report, lease;
     uint8_t nonce[32], session_key[32];
     struct uuid session;
 
@@ -99,6 +104,11 @@ struct bridge {
     uint64_t batch_number;
     size_t batch_events;
     uint64_t last_batch_ms, report_not_before_ms;
+
+    bool lease_under_way, lease_reachable; /* as the callbacks were told */
+    uint64_t lease_not_before_ms, lease_due_at_ms;
+    uint64_t lease_trouble_ms; /* since when there are no answers; 0: there are */
+    uint64_t lease_tidied_ms;
     bool disk_failing;
 };
 
@@ -137,5 +147,19 @@ uint64_t report_send(struct bridge *b, uint64_t now_ms);
 void report_on_ack(struct bridge *b, uint64_t now_ms);
 void report_rewind(struct bridge *b);
 bool report_is_empty(const struct bridge *b);
+
+/* ---- bridge_lease.c ---- */
+void lease_on_session(struct bridge *b);
+void lease_on_lost(struct bridge *b); /* the session has ended */
+/* As report_send. */
+uint64_t lease_send(struct bridge *b, uint64_t now_ms);
+void lease_on_grant(struct bridge *b, uint64_t now_ms);
+/* What time alone does, with a session or without; when to look again. */
+uint64_t lease_tend(struct bridge *b, uint64_t now_ms);
+/* So many events of a spool were acknowledged. */
+void lease_on_stored(struct bridge *b, size_t spool, uint64_t events);
+bool lease_former_delivered(const struct bridge *b);
+/* Nothing is left to give back. */
+bool lease_is_done(struct bridge *b);
 
 #endif

@@ -30,7 +30,7 @@ void report_rewind(struct bridge *b)
     for (size_t i = 0; i < b->config.n_spools; i++) {
         if (b->positions[i]) {
             spool_rewind(b->spools[i]);
-            b->positions[i] = 0;
+            b->positions[i] = b->counts[i] = 0;
         }
     }
     b->batch_events = 0;
@@ -54,6 +54,7 @@ static void gather(struct bridge *b, struct buffer *body)
                 (void)buffer_append(body, head, (size_t)(end - head));
                 (void)buffer_append_str(body, record);
                 b->positions[i] = position;
+                b->counts[i]++;
                 b->batch_events++;
                 taken++;
             }
@@ -106,7 +107,8 @@ static void acknowledged(struct bridge *b)
     for (size_t i = 0; i < b->config.n_spools; i++) {
         if (b->positions[i]) {
             spool_ack(b->spools[i], b->positions[i]);
-            b->positions[i] = 0;
+            lease_on_stored(b, i, b->counts[i]);
+            b->positions[i] = b->counts[i] = 0;
         }
     }
     b->batch_number++;

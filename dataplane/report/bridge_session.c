@@ -119,7 +119,7 @@ void session_on_hello(struct bridge *b)
     envelope_session_key(b->identity.secret, sizeof(b->identity.secret), b->nonce, m->nonce.data,
                          b->session_key);
     memcpy(b->session.b, m->session.data, 16);
-    b->sync.sequence = b->report.sequence = 0;
+    b->sync.sequence = b->report.sequence = b->lease.sequence = 0;
     b->phase = PHASE_SESSION;
     b->sync_not_before_ms = b->report_not_before_ms = 0;
     (void)pthread_mutex_lock(&b->lock);
@@ -131,6 +131,7 @@ void session_on_hello(struct bridge *b)
               LOG_Z("version", m->software_version));
     learn_endpoints(b, m->endpoints, m->n_endpoints);
     weir__hello_reply__free_unpacked(m, NULL);
+    lease_on_session(b);
 }
 
 /* A certificate that ends soon is asked for anew, with a new key. */
@@ -374,18 +375,33 @@ static void apply(struct bridge *b, uint64_t now_ms)
     session_drop_run(b);
 }
 
-static void take_part(struct bridge *b, const Weir__SnapshotPart *m, struct str raw,
-                      uint64_t now_ms)
+/* The next part is asked for before this one is taken in, so that it is under way meanwhile. */
+static void take_part(struct bridge *b, struct str raw, uint64_t now_ms)
 {
     struct error err = ERROR_INIT;
-    if (m->part == 0) {
+    uint32_t number = 0;
+    uint64_t to_version = 0;
+    if (!snapshot_run_peek(raw, &number, &to_version) || number == 0) {
         session_drop_run(b); /* the control plane begins anew */
+    }
+    if (!b->run && number > 0) {
+        return; /* asked for before the part in front of it was refused */
     }
     if (!b->run) {
         b->run = snapshot_run_new(b->current, b->wrap_key);
     }
-    if (!snapshot_run_part(b->run, raw, &err)) {
-        refuse(b, m->to_version, &err, now_ms);
+    if (!snapshot_run_head(b->run, raw, &err)) {
+        refuse(b, to_version, &err, now_ms);
+        return;
+    }
+    if (snapshot_run_wants_more(b->run)) {
+        session_sync(b, now_ms);
+    }
+    if (!b->run) {
+        return; /* the session ended with that */
+    }
+    if (!snapshot_run_body(b->run, raw, &err)) {
+        refuse(b, to_version, &err, now_ms);
         return;
     }
     if (!snapshot_run_is_full(b->run)) {
@@ -451,21 +467,37 @@ static void forget_results(struct bridge *b)
     (void)pthread_mutex_unlock(&b->lock);
 }
 
-/* The part's bytes as they stand in the reply (field 1), for applying and for the disk. */
-static struct str raw_part(struct str body)
+/* The part's bytes as they stand in the reply (field 1; NULL ptr: there is none), and all else of
+ * the reply, which alone is unpacked: of a large part that would be thousands of allocations. */
+static bool split_reply(struct str body, struct str *ret_part, struct buffer *rest)
 {
     struct wire w = wire_of(body);
     struct wire_field f;
-    struct str raw = STR_LIT("");
-    while (wire_next(&w, &f)) {
+    bool fits = true;
+    *ret_part = STR_NONE;
+    for (const uint8_t *from = w.at; wire_next(&w, &f); from = w.at) {
         if (f.number == 1 && f.type == WIRE_BYTES) {
-            raw = f.bytes;
+            *ret_part = f.bytes;
+        } else {
+            fits &= buffer_append(rest, from, (size_t)(w.at - from));
         }
     }
-    return raw;
+    return fits && !w.bad;
 }
 
-static void take_reply(struct bridge *b, const Weir__SyncReply *m, struct str body, uint64_t now_ms)
+static Weir__SyncReply *unpack_reply(struct str body, struct str *ret_part)
+{
+    struct buffer rest;
+    Weir__SyncReply *m = NULL;
+    buffer_init(&rest, body.len + 1);
+    if (split_reply(body, ret_part, &rest)) {
+        m = weir__sync_reply__unpack(NULL, rest.len, (const uint8_t *)(rest.len ? rest.ptr : ""));
+    }
+    buffer_release(&rest);
+    return m;
+}
+
+static void take_reply(struct bridge *b, const Weir__SyncReply *m, struct str part, uint64_t now_ms)
 {
     b->failures = 0;
     (void)pthread_mutex_lock(&b->lock);
@@ -480,8 +512,8 @@ static void take_reply(struct bridge *b, const Weir__SyncReply *m, struct str bo
     if (m->n_endpoints) {
         learn_endpoints(b, m->endpoints, m->n_endpoints);
     }
-    if (m->part) {
-        take_part(b, m->part, raw_part(body), now_ms);
+    if (part.ptr) {
+        take_part(b, part, now_ms);
     } else {
         session_drop_run(b);
         if (b->refused_version == 0 && b->current) {
@@ -513,11 +545,15 @@ void session_on_sync(struct bridge *b, uint64_t now_ms)
         return;
     }
     Weir__SyncReply *m = NULL;
+    struct str part = STR_NONE;
     if (turn_check(b, x, ENVELOPE_SYNC_REPLY, b->session_key, &b->session, &e, code)) {
-        m = weir__sync_reply__unpack(NULL, e.body.len, (const uint8_t *)e.body.ptr);
+        m = unpack_reply(e.body, &part);
     }
     if (m) {
-        take_reply(b, m, e.body, now_ms);
+        struct buffer mine = x->reply; /* the next answer may come while this one is read */
+        buffer_init(&x->reply, LINK_MAX_REPLY);
+        take_reply(b, m, part, now_ms);
+        buffer_release(&mine);
     } else if (strcmp(code, "unavailable") == 0) {
         b->sync_not_before_ms = now_ms + BRIDGE_BACKOFF_MIN_MS * 2;
     } else {

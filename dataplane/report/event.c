@@ -37,9 +37,10 @@ SAME(SOURCE_BOUND, WEIR__SOURCE__SOURCE_BOUND);
 
 /* Upper bounds of everything in a message but its texts: tags, lengths, ids and numbers at their
  * widest. */
-#define EVENT_FIXED (5 * 18 + 3 * 19 + 14 * 12 + 9 * 7 + 16)
-#define ATTEMPT_FIXED (18 + 11 * 12 + 8 * 7 + 16)
+#define EVENT_FIXED (5 * 18 + 6 * 19 + 16 * 12 + 12 * 7 + 16)
+#define ATTEMPT_FIXED (18 + 13 * 12 + 9 * 7 + 16)
 #define QUANTITY_FIXED 40
+#define CHARGE_FIXED (2 * 18 + 3 * 12 + 7 + 6)
 
 static uint8_t *put_u64(uint8_t *at, unsigned field, uint64_t v)
 {
@@ -116,7 +117,40 @@ static uint8_t *put_attempt(uint8_t *at, const struct event_attempt *t)
     at = put_str(at, 16, t->upstream_request_id);
     at = put_str(at, 17, t->kind);
     at = put_str(at, 18, t->option);
-    return put_u64(at, 19, t->credential);
+    at = put_u64(at, 19, t->credential);
+    at = put_u64(at, 20, t->list_nanousd);
+    at = put_u64(at, 21, t->ratio_ppm);
+    return put_str(at, 22, t->service_tier);
+}
+
+static uint8_t *put_charge(uint8_t *at, const struct event_charge *c)
+{
+    at = put_uuid(at, 1, &c->quota_id);
+    at = put_str(at, 2, c->bucket);
+    at = put_u64(at, 3, (uint64_t)c->window_start_s);
+    at = put_uuid(at, 4, &c->holder);
+    at = put_u64(at, 5, c->amount);
+    return put_u64(at, 6, c->overrun);
+}
+
+/* For whom, at whose price, out of which budgets. */
+static uint8_t *put_governance(uint8_t *at, const struct event *e)
+{
+    at = put_uuid(at, 31, &e->team_id);
+    at = put_uuid(at, 32, &e->service_account_id);
+    at = put_str(at, 33, e->end_user);
+    at = put_str(at, 34, e->price_group);
+    at = put_u64(at, 35, e->list_nanousd);
+    for (size_t i = 0; i < e->n_charges; i++) {
+        uint8_t *content = nest_begin(at, 36, 1);
+        at = nest_end(content, put_charge(content, &e->charges[i]), 1);
+    }
+    for (size_t i = 0; i < e->n_tags; i++) {
+        at = put_bytes(at, 37, e->tags[i].ptr, e->tags[i].len);
+    }
+    at = put_str(at, 38, e->downgraded_from);
+    at = put_uuid(at, 39, &e->price_book_id);
+    return put_u64(at, 40, e->custom_nanousd);
 }
 
 static uint8_t *put_event(uint8_t *at, const struct event *e)
@@ -153,18 +187,26 @@ static uint8_t *put_event(uint8_t *at, const struct event *e)
     at = put_str(at, 27, e->assignment);
     at = put_uuid(at, 28, &e->prompt_id);
     at = put_u64(at, 29, e->prompt_version);
-    return put_uuid(at, 30, &e->mirror_of);
+    at = put_uuid(at, 30, &e->mirror_of);
+    return put_governance(at, e);
 }
 
 size_t event_size_max(const struct event *e)
 {
     size_t n = EVENT_FIXED + e->endpoint.len + e->dialect.len + e->model.len + e->error_code.len +
-               e->metadata_json.len + e->trace_id.len + e->cache_status.len + e->assignment.len;
+               e->metadata_json.len + e->trace_id.len + e->cache_status.len + e->assignment.len +
+               e->end_user.len + e->price_group.len + e->downgraded_from.len;
+    for (size_t i = 0; i < e->n_charges; i++) {
+        n += CHARGE_FIXED + e->charges[i].bucket.len;
+    }
+    for (size_t i = 0; i < e->n_tags; i++) {
+        n += 7 + e->tags[i].len;
+    }
     for (size_t i = 0; i < e->n_attempts; i++) {
         const struct event_attempt *t = &e->attempts[i];
         n += ATTEMPT_FIXED + t->provider.len + t->model.len + t->answered_model.len +
              t->error_code.len + t->finish_reason.len + t->upstream_request_id.len + t->kind.len +
-             t->option.len + t->n_quantities * QUANTITY_FIXED;
+             t->option.len + t->service_tier.len + t->n_quantities * QUANTITY_FIXED;
     }
     return n;
 }
@@ -196,6 +238,20 @@ bool event_write_open(const struct event *e, struct buffer *out)
     return append(out, from, nest_end(content, put_event(content, e), 2));
 }
 
+/* What had not ended stands at its bound: the last one, and where two calls ran at once the other.
+ */
+static void recover_attempt(Weir__Attempt *t, bool last)
+{
+    if (!last && t->outcome != WEIR__OUTCOME__OUTCOME_UNKNOWN) {
+        return;
+    }
+    t->outcome = WEIR__OUTCOME__OUTCOME_UNKNOWN;
+    t->cost_nanousd = t->bound_nanousd;
+    for (size_t i = 0; i < t->n_quantities; i++) {
+        t->quantities[i]->source = WEIR__SOURCE__SOURCE_BOUND;
+    }
+}
+
 /* The generated structs keep fields that this build does not know, so a newer writer's event passes
  * through whole. */
 bool event_recover(void *arg, struct str open, struct buffer *out)
@@ -210,15 +266,8 @@ bool event_recover(void *arg, struct str open, struct buffer *out)
     e->outcome = WEIR__OUTCOME__OUTCOME_UNKNOWN;
     e->status = 0;
     e->cost_nanousd = 0;
-    if (e->n_attempts) {
-        Weir__Attempt *last = e->attempts[e->n_attempts - 1];
-        last->outcome = WEIR__OUTCOME__OUTCOME_UNKNOWN;
-        last->cost_nanousd = last->bound_nanousd;
-        for (size_t i = 0; i < last->n_quantities; i++) {
-            last->quantities[i]->source = WEIR__SOURCE__SOURCE_BOUND;
-        }
-    }
     for (size_t i = 0; i < e->n_attempts; i++) {
+        recover_attempt(e->attempts[i], i + 1 == e->n_attempts);
         e->cost_nanousd += e->attempts[i]->cost_nanousd;
     }
     size_t n = weir__event__get_packed_size(e);

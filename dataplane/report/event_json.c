@@ -77,7 +77,47 @@ static void put_attempt(struct json_writer *w, const Weir__Attempt *t)
     json_field_z(w, "kind", t->kind);
     json_field_z(w, "option", t->option);
     json_field_u64(w, "credential", t->credential);
+    json_field_u64(w, "list_nanousd", t->list_nanousd);
+    json_field_u64(w, "ratio_ppm", t->ratio_ppm);
+    json_field_z(w, "service_tier", t->service_tier);
     json_object_end(w);
+}
+
+static void put_charge(struct json_writer *w, const Weir__Charge *c)
+{
+    json_object_begin(w);
+    put_id(w, "quota_id", &c->quota_id);
+    json_field_z(w, "bucket", c->bucket);
+    json_name(w, "window_start_s");
+    json_put_i64(w, c->window_start_s);
+    json_field_u64(w, "amount", c->amount);
+    json_field_bool(w, "overrun", c->overrun);
+    json_object_end(w);
+}
+
+/* For whom, at whose price, out of which budgets. */
+static void put_governance(struct json_writer *w, const Weir__Event *e)
+{
+    put_id(w, "team_id", &e->team_id);
+    put_id(w, "service_account_id", &e->service_account_id);
+    json_field_z(w, "end_user", e->end_user);
+    json_field_z(w, "price_group", e->price_group);
+    json_field_u64(w, "list_nanousd", e->list_nanousd);
+    json_field_u64(w, "custom_nanousd", e->custom_nanousd);
+    put_id(w, "price_book_id", &e->price_book_id);
+    json_field_z(w, "downgraded_from", e->downgraded_from);
+    json_name(w, "tags");
+    json_array_begin(w);
+    for (size_t i = 0; i < e->n_tags; i++) {
+        json_put_z(w, e->tags[i]);
+    }
+    json_array_end(w);
+    json_name(w, "charges");
+    json_array_begin(w);
+    for (size_t i = 0; i < e->n_charges; i++) {
+        put_charge(w, e->charges[i]);
+    }
+    json_array_end(w);
 }
 
 /* What cache, routing config and prompt had to do with it. */
@@ -136,6 +176,7 @@ static void put_event(struct json_writer *w, const Weir__Event *e)
     }
     json_array_end(w);
     put_routing(w, e);
+    put_governance(w, e);
     json_object_end(w);
 }
 

@@ -40,7 +40,11 @@ struct sink_file {
     uint64_t stop_by_ms;
     _Atomic bool reopen;
     _Atomic uint64_t lines, failures;
-    bool failing;        /* the last write failed: said once */
+    bool failing; /* the last write failed: said once */
+    bool (*book)(void *arg, const struct str *events, size_t n, struct error *err);
+    void (*caught_up)(void *arg); /* NULL when told */
+    void *arg;
+    uint64_t *former;    /* of each spool: events that it held at start and that are not done */
     struct map *in_tail; /* ids (heap) that the file's tail held at start; NULL when done with */
     struct buffer lines_out;
 };
@@ -117,8 +121,9 @@ static bool tail_read(struct sink_file *s, struct error *err)
                            s->path, strerror(errno));
 }
 
-/* One spool's next events as lines; *ret_position is the last one's. */
-static size_t gather(struct sink_file *s, struct spool *spool, uint64_t *ret_position)
+/* One spool's next events, and as lines; *ret_position is the last one's. */
+static size_t gather(struct sink_file *s, struct spool *spool,
+                     struct str ret_events[static BATCH_EVENTS], uint64_t *ret_position)
 {
     struct str record;
     struct uuid id;
@@ -127,7 +132,7 @@ static size_t gather(struct sink_file *s, struct spool *spool, uint64_t *ret_pos
            spool_read(spool, &record, ret_position)) {
         struct error err = ERROR_INIT;
         size_t from = s->lines_out.len, prefix = sizeof(ID_PREFIX) - 1;
-        n++;
+        ret_events[n++] = record;
         if (!event_json_write(record, &s->lines_out, &err)) {
             s->lines_out.len = from;
             s->lines_out.failed = false;
@@ -172,7 +177,7 @@ static bool write_all(struct sink_file *s)
     return s->sync == SPOOL_SYNC_NONE || !regular || fdatasync(s->fd) == 0;
 }
 
-static void note_result(struct sink_file *s, bool ok)
+static void note_result(struct sink_file *s, bool ok, const char *why)
 {
     if (!ok) {
         atomic_fetch_add_explicit(&s->failures, 1, memory_order_relaxed);
@@ -184,26 +189,41 @@ static void note_result(struct sink_file *s, bool ok)
                       LOG_Z("path", s->path));
         } else {
             log_write(LOG_ERROR, "events_file_failed", "usage events stay in the spool",
-                      LOG_Z("path", s->path), LOG_Z("error", strerror(errno)));
+                      LOG_Z("path", s->path), LOG_Z("error", why));
         }
     }
+}
+
+/* Booked first: what is booked is known again when the lines fail, a line that stands would be
+ * doubled. */
+static bool store(struct sink_file *s, const struct str *events, size_t n)
+{
+    struct error err = ERROR_INIT;
+    if (s->book && !s->book(s->arg, events, n, &err)) {
+        note_result(s, false, error_text(&err));
+        return false;
+    }
+    bool ok = write_all(s);
+    note_result(s, ok, strerror(errno));
+    return ok;
 }
 
 /* Moves one batch of each spool. False when nothing was there or it could not be written. */
 static bool pass(struct sink_file *s)
 {
     bool moved = false;
+    struct str events[BATCH_EVENTS];
     for (size_t i = 0; i < s->n_spools; i++) {
         uint64_t position, before = atomic_load(&s->lines);
         buffer_clear(&s->lines_out);
-        size_t n = gather(s, s->spools[i], &position);
+        size_t n = gather(s, s->spools[i], events, &position);
         if (n == 0) {
+            s->former[i] = 0; /* dropped, where the spool was full */
             continue;
         }
-        bool ok = write_all(s);
-        note_result(s, ok);
-        if (ok) {
+        if (store(s, events, n)) {
             spool_ack(s->spools[i], position);
+            s->former[i] -= n < s->former[i] ? n : s->former[i];
             moved = true;
         } else {
             atomic_store(&s->lines, before);
@@ -211,6 +231,18 @@ static bool pass(struct sink_file *s)
         }
     }
     return moved;
+}
+
+static void tell_caught_up(struct sink_file *s)
+{
+    uint64_t left = 0;
+    for (size_t i = 0; i < s->n_spools; i++) {
+        left += s->former[i];
+    }
+    if (s->caught_up && left == 0) {
+        s->caught_up(s->arg);
+        s->caught_up = NULL;
+    }
 }
 
 /* Sleeps until a spool wakes it, a stop, or `ms` have passed. */
@@ -263,6 +295,7 @@ static void *run(void *arg)
             log_write(LOG_ERROR, "events_file_failed", error_text(&err), LOG_Z("path", s->path));
         }
         bool moved = pass(s), stopping = is_stopping(s, &by_ms);
+        tell_caught_up(s);
         if (moved) {
             continue;
         }
@@ -294,6 +327,7 @@ static void sink_free(struct sink_file *s)
     }
     (void)pthread_cond_destroy(&s->changed);
     (void)pthread_mutex_destroy(&s->lock);
+    mem_free(s->former);
     mem_free(s->spools);
     mem_free(s->path);
     mem_free(s);
@@ -308,6 +342,15 @@ struct sink_file *sink_file_start(const struct sink_file_config *c, struct error
     s->n_spools = c->n_spools;
     s->sync = c->sync;
     s->wait_ms = c->wait_ms ? c->wait_ms : 50;
+    s->book = c->book;
+    s->caught_up = c->caught_up;
+    s->arg = c->arg;
+    s->former = mem_alloc((c->n_spools + 1) * sizeof(*s->former));
+    for (size_t i = 0; i < c->n_spools; i++) {
+        struct spool_stats stats;
+        spool_stats(c->spools[i], &stats);
+        s->former[i] = stats.waiting_records;
+    }
     s->fd = -1;
     buffer_init(&s->lines_out, BATCH_BYTES + LINE_MAX_BYTES);
     (void)pthread_mutex_init(&s->lock, NULL);

@@ -17,6 +17,14 @@ struct sink_file_config {
     enum spool_sync
         sync; /* NONE: never fsync; else fdatasync after each batch and before it is acknowledged */
     unsigned wait_ms; /* a batch waits this long to fill; 0: 50 */
+    /* Before a batch's lines are written: books what its events (as they stand in the spool)
+     * charge, once however often they are offered. False (err: why): as a line that cannot be
+     * written, all of it is tried again. NULL: nobody books. Called by the sink's thread, as the
+     * next. */
+    bool (*book)(void *arg, const struct str *events, size_t n, struct error *err);
+    /* Once: all that was in the spools when the sink began is booked, written, acknowledged. */
+    void (*caught_up)(void *arg);
+    void *arg;
 };
 
 /* False names the path and why. */
@@ -25,8 +33,8 @@ struct sink_file *sink_file_start(const struct sink_file_config *c, struct error
 void sink_file_reopen(struct sink_file *s);
 /* Writes what the spools still hold, for at most drain_ms, then joins the thread. Accepts NULL. */
 void sink_file_stop(struct sink_file *s, unsigned drain_ms);
-/* Lines written, and failed writes (full disk: the events stay in the spool and are tried again).
- * Any thread. */
+/* Lines written, and failed writes and bookings (full disk: the events stay in the spool and are
+ * tried again). Any thread. */
 void sink_file_stats(const struct sink_file *s, uint64_t *ret_lines, uint64_t *ret_failures);
 
 #endif

@@ -28,7 +28,7 @@ struct authority {
 
 struct fake_control {
     const struct authority *authority;
-    struct link_server *sync, *report;
+    struct link_server *sync, *report, *lease;
     struct link_pub *announce;
     struct identity_endpoint urls;
     pthread_mutex_t lock;
@@ -45,7 +45,12 @@ struct fake_control {
     unsigned fail_reports, drop_reports; /* so many are refused, or stored without an answer */
     struct map *stored;                  /* event bytes -> count */
     unsigned n_stored, n_doubled;
-    const struct identity_endpoint *others; /* told in hello, besides itself */
+    /* Leases: each request's body is given to lease_fn, which appends the grant's. NULL: all are
+     * answered "unavailable". */
+    void (*lease_fn)(struct fake_control *f, struct str request, struct buffer *grant);
+    unsigned leases, fail_leases, drop_leases; /* came; so many are refused, or are worked on and
+                                                  never answered */
+    const struct identity_endpoint *others;    /* told in hello, besides itself */
     bool dead;
 };
 
@@ -239,6 +244,38 @@ static inline void fake_on_report(void *arg, struct link_call *call, struct str 
     (void)pthread_mutex_unlock(&f->lock);
 }
 
+static inline void fake_on_lease(void *arg, struct link_call *call, struct str message)
+{
+    struct fake_control *f = arg;
+    struct envelope e;
+    struct buffer grant;
+    buffer_init(&grant, 1u << 20);
+    (void)pthread_mutex_lock(&f->lock);
+    if (f->dead || !envelope_peek(message.ptr, message.len, &e)) {
+        link_drop(call);
+    } else if (!uuid_eq(&e.session, &f->session) || e.type != ENVELOPE_LEASE ||
+               !envelope_verify(message.ptr, message.len, f->session_key)) {
+        fake_error(f, call, &e, "unknown_session");
+    } else if (f->fail_leases || !f->lease_fn) {
+        f->fail_leases -= f->fail_leases > 0;
+        f->leases++;
+        fake_error(f, call, &e, "unavailable");
+    } else {
+        f->leases++;
+        f->lease_fn(f, e.body, &grant);
+        if (f->drop_leases) {
+            f->drop_leases--;
+            fake_error(f, call, &e, "unavailable"); /* granted, but the plane never learns */
+        } else {
+            fake_reply(f, call, ENVELOPE_LEASE_GRANT, e.sequence, f->session_key, &f->session, NULL,
+                       buffer_str(&grant));
+        }
+    }
+    (void)pthread_cond_broadcast(&f->changed);
+    (void)pthread_mutex_unlock(&f->lock);
+    buffer_release(&grant);
+}
+
 static inline void fake_start(struct fake_control *f, const struct authority *a)
 {
     struct error err = ERROR_INIT;
@@ -253,7 +290,9 @@ static inline void fake_start(struct fake_control *f, const struct authority *a)
     f->sync = link_listen_rep("tls+tcp://127.0.0.1:0", &tls, 8, fake_on_sync, f, &err);
     f->report =
         f->sync ? link_listen_rep("tls+tcp://127.0.0.1:0", &tls, 8, fake_on_report, f, &err) : NULL;
-    f->announce = f->report ? link_listen_pub("tls+tcp://127.0.0.1:0", &tls, &err) : NULL;
+    f->lease = f->report ? link_listen_rep("tls+tcp://127.0.0.1:0", &tls, 8, fake_on_lease, f, &err)
+                         : NULL;
+    f->announce = f->lease ? link_listen_pub("tls+tcp://127.0.0.1:0", &tls, &err) : NULL;
     if (!f->announce) {
         fprintf(stderr, "fake control plane: %s\n", error_text(&err));
         abort();
@@ -264,7 +303,8 @@ static inline void fake_start(struct fake_control *f, const struct authority *a)
                    link_server_port(f->report));
     (void)snprintf(f->urls.announce, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u",
                    link_pub_port(f->announce));
-    (void)snprintf(f->urls.lease, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:1");
+    (void)snprintf(f->urls.lease, IDENTITY_URL_MAX, "tls+tcp://127.0.0.1:%u",
+                   link_server_port(f->lease));
 }
 
 /* As if it had been killed: nothing is answered any more. */
@@ -279,8 +319,9 @@ static inline void fake_kill(struct fake_control *f)
     (void)pthread_mutex_unlock(&f->lock);
     link_server_close(f->sync);
     link_server_close(f->report);
+    link_server_close(f->lease);
     link_pub_close(f->announce);
-    f->sync = f->report = NULL;
+    f->sync = f->report = f->lease = NULL;
     f->announce = NULL;
 }
 

@@ -5,90 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "common/log.h"
-#include "dataplane/report/bridge.h"
-#include "dataplane/report/event.h"
-#include "dataplane/report/fake_control.h"
+#include "dataplane/report/bridge_rig.h"
 #include "dataplane/snapshot/entities.h"
-
-/* A listener of NNG 1.5 that is closed while a client is in the midst of its TLS handshake forgets
- * that connection. It happens in the control plane that this file plays, never in the bridge. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libnng.so\nleak:libmbedtls.so\nleak:libmbedcrypto.so\nleak:libmbedx509.so\n";
-}
-
-static struct authority authority;
-static char folder[256], spool_folder[300];
-
-static int remove_one(const char *p, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(p);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/weir-bridge-XXXXXX");
-    if (!mkdtemp(folder)) {
-        return -1;
-    }
-    (void)snprintf(spool_folder, sizeof(spool_folder), "%s/spool", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static int make_authority(void **state)
-{
-    (void)state;
-    log_init("test", LOG_ERROR + 1, false);
-    authority_make(&authority);
-    return 0;
-}
-
-static int drop_authority(void **state)
-{
-    (void)state;
-    authority_free(&authority);
-    return 0;
-}
-
-static void enrolled_at(const struct identity_endpoint *urls, unsigned n)
-{
-    struct error err = ERROR_INIT;
-    struct identity i;
-    memset(&i, 0, sizeof(i));
-    i.plane_id = authority.plane_id;
-    memcpy(i.secret, authority.secret, 32);
-    i.cert_pem = authority.plane_cert;
-    i.key_pem = authority.plane_key;
-    i.ca_pem = authority.ca_cert;
-    i.n_endpoints = n;
-    memcpy(i.endpoints, urls, n * sizeof(*urls));
-    assert_true(identity_save(folder, NULL, &i, &err));
-}
-
-struct plane {
-    struct swap_hub *hub;
-    struct spool *spools[2];
-    struct bridge *bridge;
-};
 
 static struct uuid last_command;
 static unsigned commands;
@@ -113,38 +34,12 @@ static void on_state(void *arg, uint64_t *in_flight, uint64_t *total, bool *drai
     *draining = true;
 }
 
-static void plane_start(struct plane *p)
+static void plane_start(struct proxy *p)
 {
-    struct error err = ERROR_INIT;
-    p->hub = swap_hub_new();
-    for (unsigned i = 0; i < 2; i++) {
-        struct spool_config c = {
-            .folder = spool_folder, .worker = i, .segment_bytes = 256 << 10, .max_bytes = 16 << 20};
-        p->spools[i] = spool_open(&c, event_recover, NULL, &err);
-        assert_non_null(p->spools[i]);
-    }
-    struct bridge_config c = {.state_folder = folder,
-                              .hub = p->hub,
-                              .spools = p->spools,
-                              .n_spools = 2,
-                              .on_command = on_command,
-                              .on_state = on_state};
-    p->bridge = bridge_start(&c, &err);
-    if (!p->bridge) {
-        fail_msg("%s", error_text(&err));
-    }
+    proxy_start(p, (struct bridge_config){.on_command = on_command, .on_state = on_state});
 }
 
-static void plane_stop(struct plane *p, unsigned drain_ms)
-{
-    bridge_stop(p->bridge, drain_ms);
-    for (unsigned i = 0; i < 2; i++) {
-        spool_close(p->spools[i]);
-    }
-    swap_hub_free(p->hub);
-}
-
-static uint64_t version_of(struct plane *p)
+static uint64_t version_of(struct proxy *p)
 {
     struct snapshot *s = swap_current(p->hub);
     uint64_t v = s ? snapshot_version(s) : 0;
@@ -152,7 +47,7 @@ static uint64_t version_of(struct plane *p)
     return v;
 }
 
-static void wait_version(struct plane *p, uint64_t wanted)
+static void wait_version(struct proxy *p, uint64_t wanted)
 {
     uint64_t by = clock_mono_ms() + 20000;
     while (version_of(p) != wanted) {
@@ -188,7 +83,7 @@ static void say_part(struct fake_control *f, uint64_t from, uint64_t to, uint32_
     release(body);
 }
 
-static void event_append(struct plane *p, unsigned n)
+static void event_append(struct proxy *p, unsigned n)
 {
     struct error err = ERROR_INIT;
     struct event e = {.id = id_of(99, n), .endpoint = STR_LIT("models"), .status = 200};
@@ -203,7 +98,7 @@ static void test_snapshots(void **state)
 {
     (void)state;
     struct fake_control f;
-    struct plane p;
+    struct proxy p;
     struct bridge_status status;
     fake_start(&f, &authority);
     enrolled_at(&f.urls, 1);
@@ -237,7 +132,7 @@ static void test_snapshots(void **state)
     bridge_status(p.bridge, &status);
     assert_true(status.connected && status.version == 8 && status.last_sync_mono_ms &&
                 status.snapshot_wall_ms);
-    plane_stop(&p, 0);
+    proxy_stop(&p, 0);
     fake_free(&f);
     /* the control plane is gone: the last good one is served again */
     plane_start(&p);
@@ -248,14 +143,14 @@ static void test_snapshots(void **state)
     struct snapshot *s = swap_current(p.hub);
     assert_int_equal(snapshot_count(s, 3), 4);
     snapshot_unref(s);
-    plane_stop(&p, 0);
+    proxy_stop(&p, 0);
 }
 
 static void test_reports(void **state)
 {
     (void)state;
     struct fake_control f;
-    struct plane p;
+    struct proxy p;
     fake_start(&f, &authority);
     f.fail_reports = 2;
     f.drop_reports = 1;
@@ -271,7 +166,7 @@ static void test_reports(void **state)
     for (unsigned i = 1002; i <= 1500; i++) {
         event_append(&p, i);
     }
-    plane_stop(&p, 10000); /* hands over what is left */
+    proxy_stop(&p, 10000); /* hands over what is left */
     assert_int_equal(f.n_stored, 1500);
     assert_true(f.reports < 100);
     plane_start(&p);
@@ -279,7 +174,7 @@ static void test_reports(void **state)
     spool_stats(p.spools[0], &stats[0]);
     spool_stats(p.spools[1], &stats[1]);
     assert_int_equal(stats[0].waiting_records + stats[1].waiting_records, 0);
-    plane_stop(&p, 0);
+    proxy_stop(&p, 0);
     fake_free(&f);
 }
 
@@ -287,7 +182,7 @@ static void test_failover_and_new_session(void **state)
 {
     (void)state;
     struct fake_control one, two;
-    struct plane p;
+    struct proxy p;
     struct error err = ERROR_INIT;
     struct identity learned;
     fake_start(&one, &authority);
@@ -311,7 +206,7 @@ static void test_failover_and_new_session(void **state)
     uint64_t have = two.last->have_version;
     say_part(&two, have, 9, 0, true, 3, false);
     wait_version(&p, 9);
-    plane_stop(&p, 5000);
+    proxy_stop(&p, 5000);
     assert_true(identity_load(folder, NULL, &learned,
                               &err));         /* what was learned is there at the next start */
     assert_int_equal(learned.n_endpoints, 1); /* the second knows of itself only */
@@ -325,7 +220,7 @@ static void test_commands_and_renewal(void **state)
 {
     (void)state;
     struct fake_control f;
-    struct plane p;
+    struct proxy p;
     struct error err = ERROR_INIT;
     Weir__SyncReply m = WEIR__SYNC_REPLY__INIT;
     Weir__Command c = WEIR__COMMAND__INIT, *list[] = {&c};
@@ -364,14 +259,14 @@ static void test_commands_and_renewal(void **state)
     fake_say(&f, &m);
     assert_true(FAKE_WAIT(&f, f.syncs > syncs && f.last->n_results == 0));
     assert_int_equal(commands, 1);
-    plane_stop(&p, 0);
+    proxy_stop(&p, 0);
     struct identity i;
     assert_true(identity_load(folder, NULL, &i, &err));
     assert_string_equal(i.cert_pem, cert);
     identity_release(&i);
     plane_start(&p); /* key and certificate belong together: they open a session */
     assert_true(FAKE_WAIT(&f, f.hellos == 2));
-    plane_stop(&p, 0);
+    proxy_stop(&p, 0);
     mem_free(cert);
     fake_free(&f);
     mem_free(short_lived.plane_cert);
@@ -383,7 +278,7 @@ static void test_announce_hurries_a_parked_sync(void **state)
 {
     (void)state;
     struct fake_control f;
-    struct plane p;
+    struct proxy p;
     fake_start(&f, &authority);
     enrolled_at(&f.urls, 1);
     plane_start(&p);
@@ -407,7 +302,7 @@ static void test_announce_hurries_a_parked_sync(void **state)
         (void)pthread_mutex_unlock(&f.lock);
     }
     assert_true(asked);
-    plane_stop(&p, 0);
+    proxy_stop(&p, 0);
     fake_free(&f);
 }
 
@@ -452,7 +347,6 @@ static void test_identity_sealed(void **state)
 
 int main(void)
 {
-#define WITH_FOLDER(t) cmocka_unit_test_setup_teardown(t, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(test_snapshots),
         WITH_FOLDER(test_reports),

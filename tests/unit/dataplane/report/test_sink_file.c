@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -244,6 +245,122 @@ static void test_reopen(void **state)
     spool_close(spool);
 }
 
+/* Who books, as the sink sees it. */
+struct books {
+    _Atomic unsigned calls, refused, events, caught_up, at_caught_up;
+    _Atomic bool refuse;
+    unsigned times[64]; /* by event */
+};
+
+static bool on_book(void *arg, const struct str *events, size_t n, struct error *err)
+{
+    struct books *b = arg;
+    b->calls++;
+    if (b->refuse) {
+        b->refused++;
+        return error_set(err, ERR_INTERNAL, "the disk is full");
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned id = 1; id < 64; id++) {
+            struct uuid u = id_of(id);
+            b->times[id] += memmem(events[i].ptr, events[i].len, u.b, 16) != NULL;
+        }
+    }
+    b->events += (unsigned)n;
+    return true;
+}
+
+static void on_caught_up(void *arg)
+{
+    struct books *b = arg;
+    b->at_caught_up = b->events;
+    b->caught_up++;
+}
+
+static struct sink_file *start_booking(struct spool **spools, size_t n, struct books *b)
+{
+    struct error err = ERROR_INIT;
+    struct sink_file_config c = {.path = path,
+                                 .spools = spools,
+                                 .n_spools = n,
+                                 .wait_ms = 1,
+                                 .book = on_book,
+                                 .caught_up = on_caught_up,
+                                 .arg = b};
+    struct sink_file *s = sink_file_start(&c, &err);
+    assert_non_null(s);
+    return s;
+}
+
+#define UNTIL(condition)     \
+    while (!(condition)) {   \
+        (void)sched_yield(); \
+    }
+
+static void test_booked_before_it_is_written(void **state)
+{
+    (void)state;
+    struct spool *spools[2] = {open_spool(0), open_spool(1)};
+    struct books b = {.refuse = true};
+    struct spool_stats stats;
+    struct stat st;
+    unsigned distinct;
+    log_init("test", LOG_ERROR + 1, false);
+    for (unsigned i = 1; i <= 40; i++) {
+        event_append(spools[i % 2], i);
+    }
+    struct sink_file *s = start_booking(spools, 2, &b);
+    UNTIL(b.refused >= 2);
+    assert_int_equal(b.caught_up, 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 0); /* no line of what is not booked */
+    spool_stats(spools[0], &stats);
+    assert_int_equal(stats.waiting_records, 20);
+    b.refuse = false;
+    UNTIL(b.caught_up == 1);
+    assert_int_equal(b.at_caught_up, 40);
+    event_append(spools[0], 41);
+    sink_file_stop(s, 5000);
+    assert_int_equal(b.caught_up, 1);
+    assert_int_equal(count_lines(path, 41, &distinct), 41);
+    assert_int_equal(distinct, 41);
+    for (unsigned i = 1; i <= 41; i++) {
+        assert_int_equal(b.times[i], 1);
+    }
+    spool_close(spools[0]);
+    spool_close(spools[1]);
+}
+
+/* Lines that a crash left unacknowledged are not written again, but their events are offered to who
+ * books: which of the two had been done is not for the sink to know. */
+static void test_booked_again_after_a_crash(void **state)
+{
+    (void)state;
+    char kept[320], command[1400];
+    unsigned distinct;
+    struct books first = {0}, second = {0};
+    struct spool *spool = open_spool(0);
+    for (unsigned i = 1; i <= 9; i++) {
+        event_append(spool, i);
+    }
+    (void)snprintf(kept, sizeof(kept), "%s.kept", spool_folder);
+    (void)snprintf(command, sizeof(command), "cp -a '%s' '%s'", spool_folder, kept);
+    assert_int_equal(system(command), 0);
+    sink_file_stop(start_booking(&spool, 1, &first), 5000);
+    spool_close(spool);
+    assert_int_equal(first.events, 9);
+    (void)snprintf(command, sizeof(command), "rm -rf '%s' && mv '%s' '%s'", spool_folder, kept,
+                   spool_folder);
+    assert_int_equal(system(command), 0);
+    spool = open_spool(0);
+    struct sink_file *s = start_booking(&spool, 1, &second);
+    UNTIL(second.caught_up);
+    assert_int_equal(second.at_caught_up, 9);
+    sink_file_stop(s, 5000);
+    assert_int_equal(count_lines(path, 9, &distinct), 9);
+    spool_close(spool);
+}
+
 int main(void)
 {
 #define WITH_FOLDER(t) cmocka_unit_test_setup_teardown(t, make_folder, remove_folder)
@@ -252,6 +369,8 @@ int main(void)
         WITH_FOLDER(test_no_double_after_crash),
         WITH_FOLDER(test_failing_file_keeps_events),
         WITH_FOLDER(test_reopen),
+        WITH_FOLDER(test_booked_before_it_is_written),
+        WITH_FOLDER(test_booked_again_after_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
