@@ -107,6 +107,8 @@ static const struct option_row rows[] = {
          "file of the model catalogue; catalogue.json beside the program, or in share/weir, when "
          "not "
          "given"),
+    {"core-dumps", "WEIR_CORE_DUMPS", OPTION_BOOL, OFFSET(core_dumps), NULL, 0, 0, false,
+     "let the kernel write the memory of a crash to disk, secrets included, and debuggers attach"},
     TEXT("log-level", "WEIR_LOG_LEVEL", log_level, "info", "debug, info, warn or error"),
     TEXT("log-format", "WEIR_LOG_FORMAT", log_format, "json", "json or text"),
 };

@@ -18,6 +18,7 @@ struct dp_options {
     uint64_t drain_timeout_ms, max_staleness_ms;
     char *cache_redis, *custom_hosts;
     uint64_t cache_bytes, cache_redis_timeout_ms;
+    bool core_dumps;
 };
 
 /* The table, for help and lint. */

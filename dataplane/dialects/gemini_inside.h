@@ -114,6 +114,9 @@ bool gemini_put_tools(struct gemini_out *o);
 
 /* ---- answers in ---- */
 void gemini_usage_read(struct json_value v, struct usage *ret);
+/* The service tier of usageMetadata, in OpenAI's words: what Gemini's API calls serviceTier, and
+ * Vertex trafficType. STR_NONE for the usual one, which goes without saying. A constant. */
+struct str gemini_tier_read(struct json_value usage);
 /* Grounding and citation metadata of a candidate. `parts` may be NULL (stream): then offsets are
  * kept only when `ascii` says that bytes are characters. */
 size_t gemini_citations_read(struct json_value candidate, struct arena *a, const struct part *parts,

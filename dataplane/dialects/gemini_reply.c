@@ -72,6 +72,29 @@ void gemini_usage_read(struct json_value v, struct usage *ret)
     ret->image_cached = cached.image;
 }
 
+struct str gemini_tier_read(struct json_value usage)
+{
+    static const struct {
+        const char *word, *tier;
+    } words[] = {{"flex", "flex"},
+                 {"priority", "priority"},
+                 {"batch", "batch"},
+                 {"ON_DEMAND_FLEX", "flex"},
+                 {"ON_DEMAND_PRIORITY", "priority"},
+                 {"PROVISIONED_THROUGHPUT", "scale"}};
+    struct json_value v;
+    if ((!gemini_get(usage, "serviceTier", &v) && !gemini_get(usage, "trafficType", &v)) ||
+        v.type != JSON_STRING || v.escaped) {
+        return STR_NONE;
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (str_eq_nocase(json_text(v), str_of(words[i].word))) {
+            return str_of(words[i].tier);
+        }
+    }
+    return STR_NONE;
+}
+
 /* ---- candidates ---- */
 
 struct reply_reader {
@@ -240,6 +263,7 @@ bool gemini_decode_reply(struct str body, const struct exchange_context *x, stru
     reply.id = read_member(a, &m[4]);
     if (m[2].found) {
         gemini_usage_read(m[2].value, &reply.usage);
+        reply.service_tier = gemini_tier_read(m[2].value);
     }
     reply.usage.searches = r.searches;
     if (reply.n_choices == 0) {

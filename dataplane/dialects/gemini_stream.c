@@ -261,7 +261,10 @@ static bool object_decode(struct decoder *d, struct json_value v)
         gemini_usage_read(m[1].value, &u);
     }
     if (u.found) {
-        send(d, (struct chunk){.type = CHUNK_USAGE, .tool = -1, .usage = &u});
+        send(d, (struct chunk){.type = CHUNK_USAGE,
+                               .tool = -1,
+                               .usage = &u,
+                               .service_tier = gemini_tier_read(m[1].value)});
     }
     return true;
 }

@@ -5,7 +5,7 @@
 
 #define MODEL_MAX 200
 
-enum { MODEL, STREAM, OPTIONS, WANTED };
+enum { MODEL, STREAM, OPTIONS, USER, SAFETY, METADATA, WANTED };
 
 static bool read_model(const struct json_member *m, struct arena *a, struct str *ret,
                        struct error *err)
@@ -59,6 +59,9 @@ bool openai_chat_read(struct str body, struct arena *a, struct openai_chat *ret,
         [MODEL] = {.name = STR_LIT("model")},
         [STREAM] = {.name = STR_LIT("stream")},
         [OPTIONS] = {.name = STR_LIT("stream_options")},
+        [USER] = {.name = STR_LIT("user")},
+        [SAFETY] = {.name = STR_LIT("safety_identifier")},
+        [METADATA] = {.name = STR_LIT("metadata")},
     };
     struct openai_chat c = {.stream = false};
     if (!json_scan(body, wanted, WANTED, 0, err)) {
@@ -76,6 +79,8 @@ bool openai_chat_read(struct str body, struct arena *a, struct openai_chat *ret,
         }
         c.stream = type == JSON_TRUE;
     }
+    c.has_metadata = wanted[METADATA].found && wanted[METADATA].value.type == JSON_OBJECT;
+    c.end_user = wanted[SAFETY].found ? wanted[SAFETY].value : wanted[USER].value;
     c.has_options = wanted[OPTIONS].found;
     c.options = wanted[OPTIONS].value;
     if (c.has_options && !read_options(&c, err)) {

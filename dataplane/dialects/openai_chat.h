@@ -16,6 +16,8 @@ struct openai_chat {
     bool has_options; /* stream_options stands there, object or null */
     struct json_value options, include_usage;
     bool has_include_usage;
+    bool has_metadata;          /* an object of that name stands there */
+    struct json_value end_user; /* "safety_identifier", else "user"; JSON_NULL type 0: none */
 };
 
 /* One scan. False: ERR_INVALID_JSON with the position, or ERR_INVALID_FIELD with `param` ("model",

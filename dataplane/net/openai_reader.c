@@ -19,7 +19,8 @@ enum field {
     FIELD_MODEL,
     FIELD_USAGE,
     FIELD_CHOICES,
-    FIELD_FINISH_REASON
+    FIELD_FINISH_REASON,
+    FIELD_SERVICE_TIER
 };
 
 /* How near to an object of the top member `choices` */
@@ -62,6 +63,8 @@ static enum field field_by_name(const struct openai_reader *r)
         return FIELD_CHOICES;
     if (json_text_eq(name, STR_LIT("model")))
         return FIELD_MODEL;
+    if (json_text_eq(name, STR_LIT("service_tier")))
+        return FIELD_SERVICE_TIER;
     return json_text_eq(name, STR_LIT("id")) ? FIELD_ID : FIELD_NONE;
 }
 
@@ -105,6 +108,8 @@ static void value_take(struct openai_reader *r)
             openai_text_copy(v, u->model, &u->model_len);
         else if (r->field == FIELD_ID)
             openai_text_copy(v, u->id, &u->id_len);
+        else if (r->field == FIELD_SERVICE_TIER)
+            openai_text_copy(v, u->service_tier, &u->service_tier_len);
         else if (r->field == FIELD_FINISH_REASON && u->finish_reason_len == 0)
             openai_text_copy(v, u->finish_reason, &u->finish_reason_len);
     }
@@ -304,7 +309,8 @@ static bool scan_body(struct str body, struct openai_usage *u)
     struct json_member m[] = {{.name = STR_LIT("usage")},
                               {.name = STR_LIT("model")},
                               {.name = STR_LIT("id")},
-                              {.name = STR_LIT("choices")}};
+                              {.name = STR_LIT("choices")},
+                              {.name = STR_LIT("service_tier")}};
     if (!json_scan(body, m, sizeof(m) / sizeof(m[0]), 0, NULL)) {
         return false;
     }
@@ -319,6 +325,9 @@ static bool scan_body(struct str body, struct openai_usage *u)
     }
     if (m[2].found) {
         openai_text_copy(m[2].value, u->id, &u->id_len);
+    }
+    if (m[4].found) {
+        openai_text_copy(m[4].value, u->service_tier, &u->service_tier_len);
     }
     return true;
 }

@@ -16,6 +16,11 @@ struct str openai_usage_finish_reason(const struct openai_usage *u)
     return (struct str){u->finish_reason, u->finish_reason_len};
 }
 
+struct str openai_usage_service_tier(const struct openai_usage *u)
+{
+    return (struct str){u->service_tier, u->service_tier_len};
+}
+
 /* Leaves *ret alone for what is not a number of tokens. */
 static void count_read(const struct json_member *m, struct openai_count *ret)
 {
@@ -106,23 +111,23 @@ static void finish_reason_read(struct json_value choices, struct openai_usage *u
 
 enum openai_chunk openai_usage_chunk(struct str data, struct openai_usage *u)
 {
-    struct json_member m[] = {{.name = STR_LIT("id")},
-                              {.name = STR_LIT("model")},
-                              {.name = STR_LIT("choices")},
-                              {.name = STR_LIT("usage")},
-                              {.name = STR_LIT("error")}};
+    struct json_member m[] = {{.name = STR_LIT("id")},      {.name = STR_LIT("model")},
+                              {.name = STR_LIT("choices")}, {.name = STR_LIT("usage")},
+                              {.name = STR_LIT("error")},   {.name = STR_LIT("service_tier")}};
     struct json_value ignored;
     size_t pos = 0;
     bool usage;
 
     if (str_eqz(str_trim(data), "[DONE]"))
         return OPENAI_CHUNK_DONE;
-    if (!json_scan(data, m, 5, 0, NULL))
+    if (!json_scan(data, m, 6, 0, NULL))
         return OPENAI_CHUNK_OTHER;
     if (m[0].found && u->id_len == 0)
         openai_text_copy(m[0].value, u->id, &u->id_len);
     if (m[1].found && u->model_len == 0)
         openai_text_copy(m[1].value, u->model, &u->model_len);
+    if (m[5].found && m[5].value.type == JSON_STRING)
+        openai_text_copy(m[5].value, u->service_tier, &u->service_tier_len);
     usage = m[3].found && openai_usage_object(m[3].value, u);
     if (m[4].found && (m[4].value.type == JSON_OBJECT || m[4].value.type == JSON_STRING))
         return OPENAI_CHUNK_ERROR;

@@ -29,17 +29,19 @@ struct openai_usage {
     struct openai_count audio_in_tokens;  /* prompt_tokens_details.audio_tokens */
     struct openai_count audio_out_tokens; /* completion_tokens_details.audio_tokens */
     struct openai_count reasoning_tokens; /* completion_tokens_details */
-    size_t raw_len, model_len, id_len, finish_reason_len;
+    size_t raw_len, model_len, id_len, finish_reason_len, service_tier_len;
     char raw[OPENAI_USAGE_MAX_BYTES]; /* the usage object as it stands there; raw_len 0: none, or
                                          too long */
     char model[OPENAI_TEXT_MAX];
     char id[OPENAI_TEXT_MAX];
     char finish_reason[OPENAI_TEXT_MAX]; /* of the first choice that gives one */
+    char service_tier[OPENAI_TEXT_MAX];  /* as it was served; the last that was said */
 };
 
 struct str openai_usage_model(const struct openai_usage *u);
 struct str openai_usage_id(const struct openai_usage *u);
 struct str openai_usage_finish_reason(const struct openai_usage *u);
+struct str openai_usage_service_tier(const struct openai_usage *u);
 
 /* A usage object's counts. False (and *u untouched) when `object` is none or holds no total; else
  * the counts replace those of before. */

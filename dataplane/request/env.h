@@ -14,6 +14,8 @@
 
 struct cache_store;
 struct config_memos;
+struct exact;
+struct quota_table;
 struct catalogue;
 struct loop;
 struct redis;
@@ -21,6 +23,7 @@ struct target_table;
 struct upstream;
 struct request;
 struct token_cache;
+struct token_memo;
 
 /* Settings that requests read; shared by all workers, written before they start (atomics: any time,
  * by any thread). */
@@ -33,6 +36,7 @@ struct request_policy {
     const struct catalogue *catalogue; /* model facts and prices; NULL: none is loaded */
     struct target_table *targets;      /* what is known of whom requests go to; NULL: in tests */
     struct cache_store *cache;         /* NULL: no answers are kept in memory */
+    struct quota_table *quotas;        /* leases on budgets and limits; NULL: in tests */
     const struct str *custom_hosts;    /* host patterns that `custom_host` of a config may name */
     size_t n_custom_hosts;
     atomic_bool stale;    /* the snapshot is older than max_staleness */
@@ -85,10 +89,12 @@ struct request_env {
     uint64_t random_state; /* for weighted choices; not for secrets */
     struct arena *spare[ENV_SPARE_ARENAS];
     unsigned n_spare;
-    struct redis *redis;          /* the shared cache; NULL: none. The worker's */
-    struct token_cache *tokens;   /* access tokens bought with credentials; made at first need */
-    struct config_memos *configs; /* request/config_memo.h; made at first need */
-    uint32_t turn;                /* where the choice among a provider's keys begins */
+    struct redis *redis;           /* the shared cache; NULL: none. The worker's */
+    struct exact *exact;           /* limits counted in Redis; NULL: there is none. The worker's */
+    struct token_memo *token_memo; /* callers' tokens that were verified; made at first need */
+    struct token_cache *tokens;    /* access tokens bought with credentials; made at first need */
+    struct config_memos *configs;  /* request/config_memo.h; made at first need */
+    uint32_t turn;                 /* where the choice among a provider's keys begins */
     struct price_memo prices[ENV_PRICE_MEMOS];
     bool ending;          /* requests are being ended: nothing leads on */
     size_t mirror_bytes;  /* held by copies of requests under way (stages/mirror.c) */

@@ -1,8 +1,8 @@
 /* THE story of a request, as one table. Stages that have no content yet have no row; where they
  * will stand:
  *
- *   parse → authenticate → read → expand → [limit] → route → [guard] → cache → [reserve] →
- * translate → dispatch → relay
+ *   parse → authenticate → read → expand → limit → route → [guard] → cache → reserve → translate →
+ * dispatch → relay
  *
  * and `record`, which is no row: it runs exactly once however a request ends (request_finish), and
  * always before the last byte of the answer. */
@@ -10,9 +10,11 @@
 
 #include "common/base/clock.h"
 #include "dataplane/net/loop.h"
-#include "dataplane/request/request.h"
+#include "dataplane/request/holds.h"
 #include "dataplane/request/token_post.h"
+#include "dataplane/stages/authenticate_token.h"
 #include "dataplane/stages/cache.h"
+#include "dataplane/stages/governed.h"
 #include "dataplane/stages/hedge.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/upstream/client.h"
@@ -25,18 +27,18 @@ static const struct stage {
     {"authenticate", stage_authenticate},
     {"read", stage_read},
     {"expand", stage_expand},
-    /* limit */
+    {"limit", stage_limit},
     {"route", stage_route},
     /* guard */
     {"cache", stage_cache},
-    /* reserve */
+    {"reserve", stage_reserve},
     {"translate", stage_translate},
     {"dispatch", stage_dispatch},
     {"relay", stage_relay},
 };
 
 #define N_STAGES (sizeof(stages) / sizeof(stages[0]))
-#define STAGE_TRANSLATE 6 /* where VERDICT_AGAIN goes back to */
+#define STAGE_RESERVE 7 /* where VERDICT_AGAIN goes back to */
 
 /* ---- the end ---- */
 
@@ -93,10 +95,12 @@ static void settle(struct request *r, enum event_outcome outcome)
     r->outcome = outcome;
     hedge_end(r);
     if (!r->recorded) {
-        relay_settle(r); /* asks the call whether anything was sent */
+        holds_undo(r, r->n_attempts + 1); /* what was reserved for a call that is not made */
+        relay_settle(r);                  /* asks the call whether anything was sent */
         request_end_attempt(r, outcome, r->error.code);
         stage_record(r);
     }
+    holds_release(r); /* behind the event: what it says may be recovered from the spool */
     request_probe_back(r);
     cache_end(r);
     if (r->call) {
@@ -135,7 +139,8 @@ void request_drop(struct request *r)
 static struct header *reply_headers(struct request *r, size_t *ret_n)
 {
     const struct reply *p = &r->reply;
-    struct header *list = arena_alloc(r->arena, (p->n_headers + 4) * sizeof(*list));
+    struct header *list =
+        arena_alloc(r->arena, (p->n_headers + 4 + GOVERNED_HEADERS) * sizeof(*list));
     size_t n = 0;
     *ret_n = 0;
     if (!list) {
@@ -146,6 +151,7 @@ static struct header *reply_headers(struct request *r, size_t *ret_n)
     }
     list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
     n += request_prompt_header(r, &list[n]);
+    n += governed_headers(r, &list[n]);
     if (p->body.len && !(p->content_type.ptr && p->content_type.len == 0)) {
         list[n++] = (struct header){STR_LIT("content-type"),
                                     p->content_type.ptr ? p->content_type
@@ -234,8 +240,8 @@ static void follow(struct request *r, enum verdict v)
             v = stages[r->stage].run(r);
             continue;
         case VERDICT_AGAIN:
-            r->stage = STAGE_TRANSLATE;
-            assert(stages[r->stage].run == stage_translate);
+            r->stage = STAGE_RESERVE;
+            assert(stages[r->stage].run == stage_reserve);
             v = stages[r->stage].run(r);
             continue;
         case VERDICT_WAIT:
@@ -259,7 +265,7 @@ void request_run(struct request *r)
     follow(r, stages[r->stage].run(r));
 }
 
-void request_run_from_translate(struct request *r)
+void request_run_from_reserve(struct request *r)
 {
     request_set_state(r, REQUEST_RUNNING);
     follow(r, VERDICT_AGAIN);
@@ -289,6 +295,8 @@ void request_end_all(struct request_env *env)
     }
     free_dead(env);
     token_post_release(env);
+    token_memo_free(env->token_memo);
+    env->token_memo = NULL;
 }
 
 static void on_gone(void *arg)

@@ -6,12 +6,13 @@
 
 #include "common/base/clock.h"
 #include "common/crypto.h"
+#include "dataplane/request/holds.h"
 #include "dataplane/routing/target_state.h"
 
 static const char *const state_names[] = {"read", "running", "parked", "relaying", "finished"};
-static const char *const kind_names[] = {"none",   "chat.completions", "embeddings",
-                                         "rerank", "count_tokens",     "universal",
-                                         "models", "native",           "options"};
+static const char *const kind_names[] = {"none",         "chat.completions", "embeddings", "rerank",
+                                         "count_tokens", "universal",        "models",     "native",
+                                         "usage",        "options"};
 
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == REQUEST_STATE_COUNT, "a name each");
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == REQUEST_KIND_COUNT, "a name each");
@@ -105,8 +106,9 @@ static uint64_t header_bit(struct str name)
 
 static bool is_own_header(struct str name)
 {
-    return name.len > 6 && (str_eq_nocase(str_slice(name, 0, 3), STR_LIT("x-w")) ||
-                            str_eq_nocase(str_slice(name, 0, 3), STR_LIT("x-p")) ||
+    char third = name.len > 6 && name.ptr[1] == '-' ? (char)(name.ptr[2] | 0x20) : '\0';
+    bool one = third == 'w' || third == 'p' || third == 'e' || third == 'l' || third == 'o';
+    return name.len > 6 && ((one && (name.ptr[0] | 0x20) == 'x') ||
                             str_eq_nocase(str_slice(name, 0, 3), STR_LIT("cf-")) ||
                             str_eq_nocase(str_slice(name, 0, 6), STR_LIT("cache-")));
 }
@@ -229,6 +231,7 @@ void request_end_attempt(struct request *r, enum event_outcome outcome, enum err
     t->outcome = outcome;
     t->error = error;
     t->ended_ns = clock_mono_ns();
+    holds_end_attempt(r, r->attempt, t);
     if (t->state) {
         tell_state(t);
     }

@@ -22,6 +22,7 @@
 
 struct cache_use;
 struct explanation;
+struct holds;
 struct hedge;
 struct relay;
 struct routing;
@@ -37,7 +38,7 @@ enum verdict {
     VERDICT_WAIT,     /* parked: a callback calls request_resume or request_finish */
     VERDICT_ANSWERED, /* r->reply is the whole answer: record, then send it */
     VERDICT_REJECT,   /* r->error is set: record, then answer it in the client's dialect */
-    VERDICT_AGAIN,    /* back to translate: the next candidate, or the next call of a series */
+    VERDICT_AGAIN,    /* back to reserve: the next candidate, or the next call of a series */
     VERDICT_COUNT
 };
 
@@ -50,6 +51,7 @@ enum request_kind {
     REQUEST_UNIVERSAL, /* Cloudflare's array of steps: native calls tried in order */
     REQUEST_MODELS,    /* GET /v1/models, /v1/models/{name} */
     REQUEST_NATIVE,    /* /{provider}/… as the provider has it */
+    REQUEST_USAGE,     /* GET /v1/usage */
     REQUEST_OPTIONS,   /* OPTIONS on a path of ours */
     REQUEST_KIND_COUNT
 };
@@ -78,9 +80,13 @@ struct attempt {
     struct event_quantity quantities[ATTEMPT_QUANTITIES];
     size_t n_quantities;
     uint64_t cost_nanousd;
-    const char *kind;    /* NULL: the first; "retry", "fallback", "credential", "hedge" */
-    struct str option;   /* which node of the routing config */
-    unsigned credential; /* number of the key among the provider's */
+    uint64_t list_nanousd, ratio_ppm; /* before the price group's ratio; 0 ppm: no group */
+    struct str service_tier;          /* as the provider says it was served; in the arena */
+    bool reasoning_split;   /* reasoning has a price of its own: TOKEN_OUT is without it */
+    uint64_t bound_nanousd; /* what was reserved for it, where a budget binds it */
+    const char *kind;       /* NULL: the first; "retry", "fallback", "credential", "hedge" */
+    struct str option;      /* which node of the routing config */
+    unsigned credential;    /* number of the key among the provider's */
     /* what is told of it to the target's state, once (request_end_attempt); NULL: nothing */
     struct target_state *state;
     const struct route_breaker *breaker;
@@ -140,7 +146,8 @@ struct request {
     struct exchange *exchange; /* NULL once the answer was handed over to its end */
     const struct request_head *head;
     uint64_t header_mask; /* a bit for each of the head's field names; 0: not made */
-    bool own_headers; /* one of them is Weir's, Portkey's or Cloudflare's, or speaks of caching */
+    bool own_headers; /* one of them is Weir's, Portkey's or Cloudflare's, or may name an end user,
+                         or speaks of caching */
     struct str body;  /* as the attempt at hand has it: what a config changes is changed */
     struct str client_body; /* as it came */
     struct arena *arena;
@@ -186,6 +193,18 @@ struct request {
     struct str
         key_parameter; /* query parameter that held a key: not passed on; NULL ptr when none */
 
+    struct str metadata_json; /* the request's over its key's; NULL ptr: the key's alone */
+    struct str end_user;      /* whom the caller names; NULL ptr: nobody */
+    const struct str *tags;   /* the key's and the request's */
+    size_t n_tags;
+
+    /* limit, reserve (request/holds.h) */
+    struct holds *holds;        /* NULL: nothing was asked for yet */
+    struct str downgraded_from; /* the model that was asked for; NULL ptr: it is */
+    uint64_t bound_nanousd;     /* of the attempt that is about to be sent, where quotas bind it */
+    uint64_t output_cap; /* tokens that a budget leaves to an answer that named no maximum; 0: none
+                          */
+
     /* expand */
     const struct snap_document *prompt; /* NULL: none */
     uint64_t prompt_version;
@@ -212,7 +231,7 @@ struct request {
                                         NULL: pass-through */
     const struct price_list *prices; /* of the candidate at hand (request/pricing.h); NULL: not
                                         known */
-    uint64_t max_output;             /* of its model, from the catalogue; 0: not known */
+    uint64_t max_output, context;    /* of its model, from the catalogue; 0: not known */
     const struct candidate *priced;  /* whom both are of */
     bool prices_sought;
     struct str token, token_credential; /* the access token that signed it, and what it was bought
@@ -241,8 +260,8 @@ struct request *request_new(struct request_env *env, struct exchange *x);
 struct request *request_new_detached(struct request_env *env);
 /* Walks the stages from r->stage until one parks, answers or rejects. */
 void request_run(struct request *r);
-/* The same from `translate` on, for a copy whose candidate is there already. */
-void request_run_from_translate(struct request *r);
+/* The same from `reserve` on, for a copy whose candidate is there already. */
+void request_run_from_reserve(struct request *r);
 /* Continues a parked request at the next stage; with VERDICT_REJECT, r->error says why. */
 void request_resume(struct request *r, enum verdict v);
 void request_set_state(struct request *r, enum request_state s);

@@ -6,6 +6,7 @@
 
 #include "dataplane/canonical/head.h"
 #include "dataplane/stages/cache.h"
+#include "dataplane/stages/governed.h"
 #include "dataplane/stages/headers.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stream/unfold.h"
@@ -32,6 +33,13 @@ static bool comes_down_translated(struct str name)
         }
     }
     return false;
+}
+
+/* Where Weir's own limits are told in these fields, the provider's would contradict them. */
+static bool is_limit_header(struct str name)
+{
+    static const struct str prefix = STR_LIT("x-ratelimit-");
+    return str_eq_nocase(str_slice(name, 0, prefix.len), prefix);
 }
 
 static struct str kept_text(struct request *r, struct str s, bool copied)
@@ -122,8 +130,12 @@ bool answer_headers(struct request *r, struct relay *rl, const struct upstream_a
     if (!list) {
         return false;
     }
+    bool own_limits = governed_limits_shown(r);
     for (size_t i = 0; i < given; i++) {
         const struct header *f = &a->headers[i];
+        if (own_limits && is_limit_header(f->name)) {
+            continue;
+        }
         if (header_comes_down(f->name) && (!translated || comes_down_translated(f->name))) {
             list[n++] =
                 (struct header){kept_text(r, f->name, copied), kept_text(r, f->value, copied)};

@@ -53,6 +53,12 @@ static unsigned kinds_of(const struct attempt_failure *f)
         return kinds | ROUTE_FAIL_CONNECTION;
     case ERR_UPSTREAM_GARBAGE:
         return kinds | ROUTE_FAIL_SERVER;
+    case ERR_BUDGET_EXCEEDED:
+    case ERR_BUDGET_UNAVAILABLE:
+    case ERR_COST_UNBOUNDED:
+        return kinds | ROUTE_FAIL_BUDGET;
+    case ERR_RATE_LIMITED:
+        return kinds | ROUTE_FAIL_RATE_LIMIT;
     default:
         return kinds;
     }
@@ -104,7 +110,7 @@ void attempt_clear(struct request *r)
     r->prices = NULL;
     r->priced = NULL;
     r->prices_sought = false;
-    r->max_output = 0;
+    r->max_output = r->context = 0;
     r->token = r->token_credential = STR_NONE;
     r->first_byte_ns = 0;
 }

@@ -3,7 +3,11 @@
  * counts. When it stood in one of the first three, what stands in the dialect's place is the
  * client's own credential for the provider. */
 #include "common/base/clock.h"
+#include "common/jwt.h"
 #include "common/rules/apikey.h"
+#include "common/rules/ip_block.h"
+#include "common/rules/model_name.h"
+#include "dataplane/stages/authenticate_token.h"
 #include "dataplane/stages/path.h"
 #include "dataplane/stages/stages.h"
 
@@ -135,30 +139,92 @@ static bool reject_key(struct request *r, struct str key, enum error_code code)
                      mask);
 }
 
+static bool take_key(struct request *r, const struct snap_key *key, struct str text)
+{
+    if (key->disabled) {
+        return reject_key(r, text, ERR_KEY_DISABLED);
+    }
+    int64_t now_ms = (int64_t)(r->started_wall_us / 1000);
+    bool over = (key->expires_at_ms && now_ms >= key->expires_at_ms) ||
+                (key->former_expires_at_ms && now_ms >= key->former_expires_at_ms);
+    if (over) {
+        return reject_key(r, text, ERR_KEY_EXPIRED);
+    }
+    r->key = key;
+    return true;
+}
+
+/* A signed token stands for a key of its issuer's. */
+static bool look_up_token(struct request *r, struct str text)
+{
+    struct token_caller caller;
+    struct request_env *env = r->env;
+    if (!env->token_memo) {
+        env->token_memo = token_memo_new();
+    }
+    if (!authenticate_token(r->snapshot, env->token_memo, text,
+                            (int64_t)(r->started_wall_us / 1000), r->arena, &caller, &r->error)) {
+        return false;
+    }
+    r->end_user = caller.end_user;
+    return take_key(r, caller.key, STR_LIT("token"));
+}
+
 static bool look_up(struct request *r, struct str text)
 {
     uint8_t hash[32];
     bool valid = true;
-    if (apikey_is_ours(text, &valid) && !valid) {
+    bool ours = apikey_is_ours(text, &valid);
+    if (ours && !valid) {
         return reject_key(r, text, ERR_INVALID_KEY);
     }
     apikey_hash(text, hash);
-    const struct snap_key *key = snapshot_key(r->snapshot, hash);
-    if (!key) {
-        return reject_key(r, text, ERR_INVALID_KEY);
+    const struct snap_key *key = snapshot_key(r->snapshot, hash, r->arena);
+    if (!key && !ours && jwt_looks_like(text)) {
+        return look_up_token(r, text);
     }
-    if (key->disabled) {
-        return reject_key(r, text, ERR_KEY_DISABLED);
+    return key ? take_key(r, key, text) : reject_key(r, text, ERR_INVALID_KEY);
+}
+
+/* ---- what the key allows ---- */
+
+static bool address_allowed(struct request *r)
+{
+    const struct snap_key *k = r->key;
+    struct ip_block peer, block;
+    if (k->n_ip_allow == 0 || !r->exchange) {
+        return true;
     }
-    if (key->expires_at_ms && (int64_t)(r->started_wall_us / 1000) >= key->expires_at_ms) {
-        return reject_key(r, text, ERR_KEY_EXPIRED);
+    bool known = ip_block_parse_peer(exchange_peer(r->exchange), &peer);
+    for (size_t i = 0; known && i < k->n_ip_allow; i++) {
+        if (ip_block_parse(k->ip_allow[i], &block) && ip_block_holds(&block, peer.b)) {
+            return true;
+        }
     }
-    r->key = key;
-    if (key->needs_unknown) {
+    return error_set(&r->error, ERR_ADDRESS_NOT_ALLOWED,
+                     "this key may not be used from the address that the request came from");
+}
+
+/* What is left of its own budgets each key may ask. */
+static bool endpoint_allowed(struct request *r)
+{
+    const struct snap_key *k = r->key;
+    struct str name = str_of(request_endpoint_name(r));
+    bool free = k->n_endpoints == 0 || r->kind == REQUEST_USAGE || r->kind == REQUEST_OPTIONS;
+    for (size_t i = 0; i < k->n_endpoints && !free; i++) {
+        free = model_name_matches(k->endpoints[i], name);
+    }
+    return free || error_set(&r->error, ERR_ENDPOINT_NOT_ALLOWED,
+                             "this key may not use the endpoint '%.*s'", STR_ARG(name));
+}
+
+static bool key_allows(struct request *r)
+{
+    if (r->key->needs_unknown) {
         return error_set(&r->error, ERR_UPGRADE_REQUIRED,
                          "this proxy lacks a feature that the key's policy needs");
     }
-    return true;
+    return address_allowed(r) && endpoint_allowed(r);
 }
 
 enum verdict stage_authenticate(struct request *r)
@@ -182,7 +248,7 @@ enum verdict stage_authenticate(struct request *r)
         if (!r->client_credential.ptr && text.ptr && !is_signed && !is_weir_key(text)) {
             r->client_credential = text;
         }
-    } else if ((is_signed && !signature_is_safe(r)) || !look_up(r, text)) {
+    } else if ((is_signed && !signature_is_safe(r)) || !look_up(r, text) || !key_allows(r)) {
         return VERDICT_REJECT;
     }
     if (atomic_load_explicit(&policy->stale, memory_order_relaxed)) {

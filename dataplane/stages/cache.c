@@ -365,6 +365,14 @@ void cache_explain(struct request *r, struct json_writer *w)
 
 /* ---- the end ---- */
 
+void cache_forget(struct request *r)
+{
+    if (r->cache) {
+        r->cache->wish.no_keep = true;
+        r->cache->filling = false;
+    }
+}
+
 void cache_end(struct request *r)
 {
     struct cache_use *u = r->cache;

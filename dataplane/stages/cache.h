@@ -10,6 +10,8 @@
 size_t cache_headers(const struct request *r, struct header *list);
 /* For explain: what would be done, as an object. */
 void cache_explain(struct request *r, struct json_writer *w);
+/* What will be answered is no answer to what was asked: it is not kept. */
+void cache_forget(struct request *r);
 /* The request has ended and is recorded: keeps its answer, tells those who wait for it, forgets
  * what it waited for. */
 void cache_end(struct request *r);

@@ -31,7 +31,9 @@ static bool is_kept(struct str name)
                                           "set-cookie",
                                           "x-amzn-requestid",
                                           "apim-request-id"};
-    static const struct str prefixes[] = {STR_LIT("x-ratelimit-"), STR_LIT("anthropic-ratelimit-")};
+    static const struct str prefixes[] = {STR_LIT("x-ratelimit-"), STR_LIT("anthropic-ratelimit-"),
+                                          STR_LIT("x-weir-budget-"), STR_LIT("x-weir-key-"),
+                                          STR_LIT("x-weir-max-tokens")};
     for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
         if (str_eq_nocase(name, str_of(dropped[i]))) {
             return false;

@@ -114,6 +114,19 @@ static struct str header_config(struct request *r)
     return host.len ? host_config(r, host) : value;
 }
 
+/* A key may be bound to some configs; one that a header brings whole goes by the name "inline". */
+static bool may_name(struct request *r, struct str name)
+{
+    const struct snap_key *k = r->key;
+    bool may = k->n_configs == 0;
+    for (size_t i = 0; i < k->n_configs && !may; i++) {
+        may = model_name_matches(k->configs[i], name);
+    }
+    return may || error_set_param(&r->error, ERR_CONFIG_NOT_ALLOWED, "config",
+                                  "this key may not use the routing config '%.*s'",
+                                  STR_ARG(str_slice(name, 0, 100)));
+}
+
 bool config_find(struct request *r, struct config_found *ret)
 {
     struct str said = header_config(r);
@@ -128,8 +141,10 @@ bool config_find(struct request *r, struct config_found *ret)
                          "this key's routing config is locked: the request may bring no other");
     }
     if (said.len) {
-        return said.ptr[0] == '{' ? find_inline(r, said, ret)
-                                  : config_by_reference(r, said, CONFIG_HEADER, ret);
+        bool inlined = said.ptr[0] == '{';
+        return (inlined ? find_inline(r, said, ret)
+                        : config_by_reference(r, said, CONFIG_HEADER, ret)) &&
+               may_name(r, inlined ? STR_LIT("inline") : ret->document->name);
     }
     if (r->key->config.len) {
         return config_by_reference(r, r->key->config, CONFIG_KEY, ret);

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/log.h"
+#include "dataplane/request/holds.h"
 #include "dataplane/stages/answer.h"
 #include "dataplane/stages/event.h"
 #include "dataplane/stages/hedge.h"
@@ -65,6 +66,7 @@ static bool attempt_begin(struct request *r, struct candidate *c)
     t->kind = c->kind;
     t->option = c->option;
     t->credential = c->credential_number;
+    t->bound_nanousd = r->bound_nanousd;
     t->state = c->state;
     t->breaker = c->settings ? &c->settings->breaker : NULL;
     t->callers_time = is_callers_time(r, c);
@@ -85,6 +87,7 @@ static void attempt_undo(struct request *r)
     if (t->state) {
         target_finished(t->state, t->breaker, &o, t->probe);
     }
+    holds_undo(r, r->attempt);
     *t = (struct attempt){.provider = NULL};
     r->attempt = --r->n_attempts;
 }
@@ -233,6 +236,9 @@ bool dispatch_call(struct request *r)
         /* nothing was sent: no attempt to account for */
         attempt_undo(r);
         return false;
+    }
+    if (!goes_on) {
+        holds_sent(r, r->attempt);
     }
     mine->request = r;
     r->call = mine->call =

@@ -6,6 +6,6 @@
 
 /* Fills the event; attempts holds REQUEST_MAX_ATTEMPTS. Everything is borrowed from the request.
  * Needs r->key. */
-void event_of_request(const struct request *r, struct event *ret, struct event_attempt *attempts);
+void event_of_request(struct request *r, struct event *ret, struct event_attempt *attempts);
 
 #endif

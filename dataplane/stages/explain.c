@@ -64,7 +64,7 @@ static bool find_key(struct request *r, struct json_member *m)
         return error_set_param(&r->error, ERR_INVALID_FIELD, "key",
                                "'key' is the id of the virtual key that would ask");
     }
-    r->key = r->snapshot ? snapshot_key_by_id(r->snapshot, &id) : NULL;
+    r->key = r->snapshot ? snapshot_key_by_id(r->snapshot, &id, r->arena) : NULL;
     return r->key ||
            error_set_param(&r->error, ERR_NOT_FOUND, "key", "this data plane has no such key");
 }

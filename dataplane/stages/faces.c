@@ -308,6 +308,10 @@ enum face face_of_path(struct request *r, struct str path)
     }
     enum face f = FACE_NONE;
     struct str rest = inner;
+    if (v1 && str_eqz(inner, "/usage")) {
+        r->kind = REQUEST_USAGE;
+        return FACE_MODELS;
+    }
     if (cut_named(&rest, "prompts")) {
         return prompts_face(r, rest);
     }

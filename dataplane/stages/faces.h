@@ -7,7 +7,7 @@
 enum face {
     FACE_NONE = 0, /* the path is none of these */
     FACE_POST,     /* kind, face_api, dialect and what the path names are set; POST alone */
-    FACE_MODELS,   /* the list of models, or one: GET alone */
+    FACE_MODELS,   /* the list of models, or one, or the key's usage: GET alone */
     FACE_BAD       /* r->error says what is wrong with the path */
 };
 

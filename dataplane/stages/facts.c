@@ -1,8 +1,9 @@
 /* What a routing config's conditions see of a request; each is asked at most once. */
 #include "common/zone.h"
+#include "dataplane/stages/governed.h"
 #include "dataplane/stages/routing.h"
 
-struct str routing_metadata(const struct request *r)
+struct str routing_header_metadata(const struct request *r)
 {
     static const char *const names[] = {"x-weir-metadata", "x-portkey-metadata", "cf-aig-metadata"};
     struct json_value v;
@@ -12,7 +13,16 @@ struct str routing_metadata(const struct request *r)
             return v.raw;
         }
     }
+    return STR_NONE;
+}
+
+struct str routing_metadata(const struct request *r)
+{
+    struct str said = routing_header_metadata(r);
     struct json_member m = {.name = STR_LIT("metadata")};
+    if (said.ptr) {
+        return said;
+    }
     if (json_scan(r->client_body, &m, 1, 0, NULL) && m.found && m.value.type == JSON_OBJECT) {
         return m.value.raw;
     }
@@ -199,6 +209,9 @@ static void fact_caller(struct request *r, struct str name, struct fact *ret)
         fact_text(ret, public_id(r, "usr", &k->user_id));
     } else if (str_eqz(name, "workspace")) {
         fact_text(ret, public_id(r, "ws", &k->workspace_id));
+    } else if (str_eqz(name, "team") && !uuid_is_nil(&k->team_id)) {
+        const struct snap_team *t = snapshot_team(r->snapshot, &k->team_id);
+        fact_text(ret, t ? t->name : public_id(r, "team", &k->team_id));
     } else if (str_eqz(name, "team")) {
         struct json_value v;
         if (member_of(k->metadata_json, STR_LIT("team"), &v)) {
@@ -224,6 +237,24 @@ static void fact_clock(struct request *r, const struct route_field *f, struct fa
         fact_number(ret, r->arena, c.hour * 60 + c.minute);
     } else {
         fact_text(ret, arena_printf(r->arena, "%02d:%02d", c.hour, c.minute));
+    }
+}
+
+/* Of the budgets that bind the request whomever it goes to: what is left of the tightest, in USD or
+ * percent. */
+static void fact_budget(struct request *r, struct str name, struct fact *ret)
+{
+    struct quota_view v;
+    bool percent = str_eqz(name, "remaining_percent");
+    if (!governed_tightest(r, percent ? METRIC_NONE : METRIC_COST, &v) || v.amount == 0) {
+        return;
+    }
+    uint64_t left = v.amount > v.settled ? v.amount - v.settled : 0;
+    if (percent) {
+        fact_number(ret, r->arena, (int64_t)((unsigned __int128)left * 100 / v.amount));
+    } else {
+        fact_text(ret, governed_amount(r->arena, METRIC_COST, left));
+        ret->type = ret->type == FACT_TEXT ? FACT_NUMBER : ret->type;
     }
 }
 
@@ -293,7 +324,10 @@ static void answer(struct routing *g, const struct route_field *f, struct fact *
     case ROUTE_FIELD_DATE:
         fact_clock(r, f, ret);
         break;
-    default: /* no budgets bind yet: absent; of health and latency the walk knows by itself */
+    case ROUTE_FIELD_BUDGET:
+        fact_budget(r, f->name, ret);
+        break;
+    default: /* of health and latency the walk knows by itself */
         break;
     }
 }

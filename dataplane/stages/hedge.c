@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "dataplane/net/loop.h"
+#include "dataplane/stages/governed.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/upstream/client.h"
@@ -16,6 +17,7 @@ struct leg {
     struct translation *translation;
     struct losses losses;
     bool hide_usage, estimated;
+    uint64_t output_cap;
     struct str upstream_head, upstream_body, body;
     struct openai_chat chat;
     struct str token, token_credential;
@@ -40,6 +42,7 @@ static struct leg leg_of(const struct request *r)
                         .losses = r->losses,
                         .hide_usage = r->hide_usage,
                         .estimated = r->estimated,
+                        .output_cap = r->output_cap,
                         .upstream_head = r->upstream_head,
                         .upstream_body = r->upstream_body,
                         .body = r->body,
@@ -57,6 +60,7 @@ static void leg_load(struct request *r, const struct leg *l)
     r->losses = l->losses;
     r->hide_usage = l->hide_usage;
     r->estimated = l->estimated;
+    r->output_cap = l->output_cap;
     r->upstream_head = l->upstream_head;
     r->upstream_body = l->upstream_body;
     r->body = l->body;
@@ -105,10 +109,11 @@ static void start_second(struct request *r, struct hedge *h)
     r->hurry = true;
     r->call = NULL; /* it runs on, aside */
     attempt_clear(r);
-    bool sent = routing_take(r, h->place, "hedge", false) && stage_translate(r) == VERDICT_NEXT &&
-                dispatch_call(r);
+    bool sent = routing_take(r, h->place, "hedge", false) && reserve_now(r) &&
+                stage_translate(r) == VERDICT_NEXT && dispatch_call(r);
     r->hurry = false;
     if (!sent) {
+        holds_undo(r, r->n_attempts + 1);
         leg_load(r, &first);
         r->error = (struct error)ERROR_INIT;
         r->reply = (struct reply){.status = 0};

@@ -2,6 +2,7 @@
 #include "dataplane/stages/hold.h"
 
 #include "common/json.h"
+#include "dataplane/stages/governed.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stream/cache_fill.h"
 
@@ -15,13 +16,14 @@ void hold_start(struct relay *rl)
 {
     struct request *r = rl->request;
     size_t n = rl->n_headers;
-    struct header *list = arena_alloc(r->arena, (n + 4) * sizeof(*list));
+    struct header *list = arena_alloc(r->arena, (n + 4 + GOVERNED_HEADERS) * sizeof(*list));
     if (!list) {
         list = rl->headers;
     } else {
         memcpy(list, rl->headers, n * sizeof(*list));
         list[n++] = (struct header){STR_LIT("x-weir-request-id"), str_of(r->id_text)};
         n += request_prompt_header(r, &list[n]);
+        n += governed_headers(r, &list[n]);
         if (rl->way == RELAY_STREAM) {
             list[n++] = (struct header){STR_LIT("content-type"), str_of(framing_type(rl->framing))};
             list[n++] = (struct header){STR_LIT("cache-control"), STR_LIT("no-cache")};

@@ -73,11 +73,31 @@ static const struct route_settings *copy_settings(struct request *to,
     return s->forward_headers ? s : NULL;
 }
 
+/* The root's own, with whom a token stood for. Whoever is called by weir.yaml's `auth: none` lives
+ * longer than all. */
+static const struct snap_key *copy_key(const struct request *from, struct request *to)
+{
+    const struct snap_key *k = from->key;
+    if (k == from->env->policy->anonymous) {
+        return k;
+    }
+    const struct snap_key *found = snapshot_key_by_id(to->snapshot, &k->id, to->arena);
+    struct snap_key *copy = found ? arena_alloc(to->arena, sizeof(*copy)) : NULL;
+    if (copy) {
+        *copy = *found;
+        copy->user_id = k->user_id;
+        copy->team_id = k->team_id;
+        copy->service_account_id = k->service_account_id;
+        copy->metadata_json = copy_text(to, k->metadata_json);
+    }
+    return copy;
+}
+
 static bool copy_request(const struct request *from, struct request *to, const struct candidate *c)
 {
     to->body = to->client_body = arena_str(to->arena, from->body);
     to->dialect = from->dialect;
-    to->key = from->key;
+    to->key = copy_key(from, to);
     to->kind = from->kind;
     to->face_api = from->face_api;
     to->client_framing = from->client_framing;
@@ -89,8 +109,12 @@ static bool copy_request(const struct request *from, struct request *to, const s
     to->stream = from->stream;
     to->strict = from->strict;
     to->mirror_of = from->id;
+    to->metadata_json = copy_text(to, from->metadata_json);
+    to->end_user = copy_text(to, from->end_user);
+    to->tags = from->n_tags ? copy_texts(to, from->tags, from->n_tags) : NULL;
+    to->n_tags = to->tags ? from->n_tags : 0;
     to->candidates = arena_zalloc(to->arena, sizeof(*to->candidates));
-    if (!to->body.ptr || !to->candidates || !copy_head(from, to)) {
+    if (!to->key || !to->body.ptr || !to->candidates || !copy_head(from, to)) {
         return false;
     }
     to->candidates[0] = *c;
@@ -181,7 +205,7 @@ static void send_one(struct request *r, const struct walk_place *place)
         request_drop(m);
         return;
     }
-    request_run_from_translate(m);
+    request_run_from_reserve(m);
 }
 
 void mirror_send(struct request *r)

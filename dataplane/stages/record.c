@@ -3,6 +3,8 @@
  * that) has no tenant and so no event; it is counted. */
 #include "common/base/clock.h"
 #include "common/log.h"
+#include "dataplane/request/holds.h"
+#include "dataplane/request/pricing.h"
 #include "dataplane/stages/cache.h"
 #include "dataplane/stages/event.h"
 #include "dataplane/stages/routing.h"
@@ -41,6 +43,10 @@ static void event_of_attempt(const struct request *r, const struct attempt *t,
         .kind = t->kind ? str_of(t->kind) : STR_NONE,
         .option = t->option,
         .credential = t->credential,
+        .bound_nanousd = t->bound_nanousd,
+        .list_nanousd = t->list_nanousd,
+        .ratio_ppm = t->ratio_ppm,
+        .service_tier = t->service_tier,
     };
 }
 
@@ -60,7 +66,7 @@ static struct str trace_of(const struct request *r)
     return str_slice(value, 3, 32);
 }
 
-void event_of_request(const struct request *r, struct event *ret, struct event_attempt *attempts)
+void event_of_request(struct request *r, struct event *ret, struct event_attempt *attempts)
 {
     const struct snap_key *k = r->key;
     uint64_t now = clock_mono_ns();
@@ -81,7 +87,13 @@ void event_of_request(const struct request *r, struct event *ret, struct event_a
         .outcome = r->outcome,
         .error_code = code_text(r->error.code),
         .config_version = snapshot_version(r->snapshot),
-        .metadata_json = k->metadata_json,
+        .metadata_json = r->metadata_json.ptr ? r->metadata_json : k->metadata_json,
+        .team_id = k->team_id,
+        .service_account_id = k->service_account_id,
+        .end_user = r->end_user,
+        .tags = r->tags,
+        .n_tags = r->n_tags,
+        .downgraded_from = r->downgraded_from,
         .trace_id = trace_of(r),
         .attempts = attempts,
         .n_attempts = r->n_attempts,
@@ -105,6 +117,12 @@ void event_of_request(const struct request *r, struct event *ret, struct event_a
     for (unsigned i = 0; i < r->n_attempts; i++) {
         event_of_attempt(r, &r->attempts[i], &attempts[i]);
         ret->cost_nanousd += r->attempts[i].cost_nanousd;
+        ret->list_nanousd += r->attempts[i].list_nanousd;
+    }
+    ret->charges = holds_charges(r, &ret->n_charges);
+    pricing_names(r, &ret->price_group, &ret->price_book_id, &ret->price_version);
+    if (r->n_attempts && pricing_custom(r, &ret->custom_nanousd)) {
+        ret->cost_nanousd = ret->custom_nanousd;
     }
 }
 

@@ -2,6 +2,8 @@
  * own objects shadow the organization's. Where a routing config holds, or an alias has several
  * targets, the candidates come one by one from the walk through it (routing.h). */
 #include "common/rules/model_name.h"
+#include "dataplane/stages/cache.h"
+#include "dataplane/stages/governed.h"
 #include "dataplane/stages/route_native.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
@@ -291,6 +293,39 @@ static enum verdict route_by_name(struct request *r)
     return f.alias ? route_alias(r, &f) : take_one(r, &f) ? VERDICT_NEXT : VERDICT_REJECT;
 }
 
+/* Where a budget chooses a cheaper model: its way is forgotten, and that model's taken. Nothing was
+ * sent yet; what comes back is no answer to what was asked, so it is not kept for others. */
+bool route_downgrade(struct request *r, struct str model)
+{
+    struct route_found f;
+    struct str asked = r->model;
+    request_probe_back(r);
+    cache_forget(r);
+    r->routing = NULL;
+    r->candidates = NULL;
+    r->n_candidates = r->candidate = 0;
+    r->prices = NULL;
+    r->priced = NULL;
+    r->prices_sought = false;
+    r->provider_hint = STR_NONE;
+    r->output_cap = 0;
+    if (r->body.ptr != r->client_body.ptr) {
+        r->body = r->client_body;
+        if (!read_again(r)) {
+            return false;
+        }
+    }
+    r->model = model;
+    bool found = route_find(r, model, true, &f);
+    enum verdict v = !found            ? VERDICT_REJECT
+                     : f.alias         ? route_alias(r, &f)
+                     : take_one(r, &f) ? VERDICT_NEXT
+                                       : VERDICT_REJECT;
+    r->model = asked;
+    r->downgraded_from = asked;
+    return v == VERDICT_NEXT;
+}
+
 /* The fixed order of a universal request: its steps, as far as there are such providers. */
 static bool resolve_universal(struct request *r)
 {
@@ -341,6 +376,8 @@ enum verdict stage_route(struct request *r)
     switch (r->kind) {
     case REQUEST_MODELS:
         return route_list_models(r);
+    case REQUEST_USAGE:
+        return usage_answer(r);
     case REQUEST_NATIVE:
         return resolve_native(r) ? VERDICT_NEXT : VERDICT_REJECT;
     case REQUEST_UNIVERSAL:

@@ -101,6 +101,7 @@ bool routing_provider(struct request *r, const struct route_node *leaf, bool tru
 void routing_fact(void *arg, const struct route_field *f, struct fact *ret);
 /* Metadata of the request, else of its key: raw object; NULL ptr: none. */
 struct str routing_metadata(const struct request *r);
+struct str routing_header_metadata(const struct request *r); /* of a header alone */
 
 /* Whom a model's name means: an alias, or a provider and what it calls the model. False: r->error.
  */

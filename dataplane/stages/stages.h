@@ -18,10 +18,15 @@ enum verdict stage_read(struct request *r);
 /* A stored prompt and the caller's values to the body of a chat completion, which is then as if the
  * client had sent it; …/render answers with that body. */
 enum verdict stage_expand(struct request *r);
+/* Rates and concurrency of the caller; may park until a share of them is there. */
+enum verdict stage_limit(struct request *r);
 /* Model name (or provider) to ordered candidates; answers /v1/models. */
 enum verdict stage_route(struct request *r);
 /* An answer kept from before: answers, waits for an equal call in flight, or goes on. */
 enum verdict stage_cache(struct request *r);
+/* An upper bound of what the candidate at hand may cost, out of every budget that binds it; may
+ * park until it is there. */
+enum verdict stage_reserve(struct request *r);
 /* Upstream head and body for the candidate at hand, signed. */
 enum verdict stage_translate(struct request *r);
 /* Opens the record and sends; parked until the provider's head is there. */

@@ -7,12 +7,10 @@
 #include "common/base/buffer.h"
 #include "common/base/map.h"
 #include "common/crypto.h"
-#include "common/rules/apikey.h"
-#include "common/rules/manifest.h"
 #include "common/rules/route_config.h"
 #include "common/yaml.h"
 #include "dataplane/snapshot/base_url.h"
-#include "proto/snapshot.pb-c.h"
+#include "dataplane/standalone/standalone_build.h"
 
 #define FILE_MAX_BYTES (16u << 20)
 #define ARENA_MAX_BYTES (256u << 20)
@@ -34,30 +32,15 @@ struct uuid standalone_id(unsigned kind, struct str name)
     return id;
 }
 
-/* What is being built: ids that recur, and the packed bytes of the message at hand. */
-struct build {
-    struct snapshot_builder *builder;
-    struct arena *arena;
-    struct uuid organization, workspace;
-    struct buffer bytes;
-    struct map *secrets; /* secret -> struct manifest_key */
-    struct map *configs; /* name -> struct manifest_document */
-};
-
-static ProtobufCBinaryData bytes_of(const void *p, size_t n)
-{
-    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)(uintptr_t)p};
-}
-
 /* Texts of a manifest end in NUL or not, so each is copied once with one. */
-static char *text_of(struct build *b, struct str s)
+char *standalone_text(struct build *b, struct str s)
 {
     struct str copy = arena_str(b->arena, s.ptr ? s : STR_LIT(""));
     return (char *)(uintptr_t)(copy.ptr ? copy.ptr : "");
 }
 
-static bool put(struct build *b, unsigned kind, const struct uuid *id, const ProtobufCMessage *m,
-                struct error *err)
+bool standalone_put(struct build *b, unsigned kind, const struct uuid *id,
+                    const ProtobufCMessage *m, struct error *err)
 {
     size_t n = protobuf_c_message_get_packed_size(m);
     buffer_clear(&b->bytes);
@@ -78,14 +61,14 @@ static bool put_scopes(struct build *b, struct error *err)
     o.id = w.organization_id = bytes_of(b->organization.b, 16);
     w.id = bytes_of(b->workspace.b, 16);
     o.name = w.name = name;
-    return put(b, WEIR__KIND__KIND_ORGANIZATION, &b->organization, &o.base, err) &&
-           put(b, WEIR__KIND__KIND_WORKSPACE, &b->workspace, &w.base, err);
+    return standalone_put(b, WEIR__KIND__KIND_ORGANIZATION, &b->organization, &o.base, err) &&
+           standalone_put(b, WEIR__KIND__KIND_WORKSPACE, &b->workspace, &w.base, err);
 }
 
 /* Errors name the node that is wrong: line and column of `field` of item i in the list called
  * `list`. */
-static bool wrong_at(const struct yaml_node *root, const char *list, size_t i, const char *field,
-                     struct error *err)
+bool standalone_wrong_at(const struct yaml_node *root, const char *list, size_t i,
+                         const char *field, struct error *err)
 {
     const struct yaml_node *items = yaml_get(root, list);
     const struct yaml_node *item = items && i < items->n ? items->items[i] : NULL;
@@ -110,23 +93,23 @@ static bool put_provider(struct build *b, const struct yaml_node *root, const st
     struct str base = p->base_url.len ? p->base_url : str_of(row ? row->base_url : "");
     /* "{region}" and the like are filled in, and checked, when the snapshot is built */
     if (base.len && !memchr(base.ptr, '{', base.len) && !base_url_split(base, &url, err)) {
-        return wrong_at(root, "providers", i, "base_url", err);
+        return standalone_wrong_at(root, "providers", i, "base_url", err);
     }
     Weir__Credential credential = WEIR__CREDENTIAL__INIT;
     Weir__Provider out = WEIR__PROVIDER__INIT;
     out.id = bytes_of(id.b, 16);
     out.organization_id = bytes_of(b->organization.b, 16);
     out.workspace_id = bytes_of(b->workspace.b, 16);
-    out.name = text_of(b, p->name);
-    out.kind = text_of(b, p->kind);
-    out.base_url = text_of(b, p->base_url);
+    out.name = standalone_text(b, p->name);
+    out.kind = standalone_text(b, p->kind);
+    out.base_url = standalone_text(b, p->base_url);
     out.timeout_ms = p->timeout_ms;
-    out.settings_json = text_of(b, p->settings_json);
+    out.settings_json = standalone_text(b, p->settings_json);
     if (p->credential.ptr) {
         credential.sealed = bytes_of(p->credential.ptr, p->credential.len);
         out.credential = &credential;
     }
-    return put(b, WEIR__KIND__KIND_PROVIDER, &id, &out.base, err);
+    return standalone_put(b, WEIR__KIND__KIND_PROVIDER, &id, &out.base, err);
 }
 
 /* A reference to a routing config must mean something here: the file is all there is. */
@@ -169,77 +152,28 @@ static bool put_model(struct build *b, const struct manifest_model *m, struct er
         providers[i] = standalone_id(WEIR__KIND__KIND_PROVIDER, t->provider);
         weir__target__init(&targets[i]);
         targets[i].provider_id = bytes_of(providers[i].b, 16);
-        targets[i].model = text_of(b, t->model);
-        targets[i].endpoint = text_of(b, t->endpoint);
+        targets[i].model = standalone_text(b, t->model);
+        targets[i].endpoint = standalone_text(b, t->endpoint);
         targets[i].weight = t->weight > UINT32_MAX ? UINT32_MAX : (uint32_t)t->weight;
         list[i] = &targets[i];
     }
     out.id = bytes_of(id.b, 16);
     out.organization_id = bytes_of(b->organization.b, 16);
     out.workspace_id = bytes_of(b->workspace.b, 16);
-    out.name = text_of(b, m->name);
+    out.name = standalone_text(b, m->name);
     out.targets = list;
     out.n_targets = m->n_targets;
-    out.config = text_of(b, m->config);
-    return put(b, WEIR__KIND__KIND_MODEL, &id, &out.base, err);
+    out.config = standalone_text(b, m->config);
+    return standalone_put(b, WEIR__KIND__KIND_MODEL, &id, &out.base, err);
 }
 
-static char **texts_of(struct build *b, const struct str *items, size_t n)
+char **standalone_texts(struct build *b, const struct str *items, size_t n)
 {
     char **list = arena_zalloc(b->arena, (n + 1) * sizeof(*list));
     for (size_t i = 0; list && i < n; i++) {
-        list[i] = text_of(b, items[i]);
+        list[i] = standalone_text(b, items[i]);
     }
     return list;
-}
-
-/* Two keys with one secret could not be told apart. */
-static bool secret_is_new(struct build *b, const struct manifest_key *k, struct error *err)
-{
-    const struct manifest_key *other = map_put(b->secrets, k->secret, (void *)(uintptr_t)k);
-    return !other ||
-           error_set(err, ERR_INVALID_FIELD, "key \"%.*s\" has the same secret as key \"%.*s\"",
-                     STR_ARG(k->name), STR_ARG(other->name));
-}
-
-static bool put_key(struct build *b, const struct yaml_node *root, const struct manifest *m,
-                    size_t i, struct error *err)
-{
-    const struct manifest_key *k = &m->keys[i];
-    struct uuid id = standalone_id(WEIR__KIND__KIND_KEY, k->name);
-    uint8_t hash[32];
-    Weir__Key out = WEIR__KEY__INIT;
-    if (k->secret.len == 0) {
-        (void)error_set(err, ERR_INVALID_FIELD,
-                        "key \"%.*s\" needs a secret: a proxy on its own mints none",
-                        STR_ARG(k->name));
-        return wrong_at(root, "keys", i, NULL, err);
-    }
-    if (!secret_is_new(b, k, err)) {
-        return wrong_at(root, "keys", i, "secret", err);
-    }
-    apikey_hash(k->secret, hash);
-    ProtobufCBinaryData secret = bytes_of(hash, sizeof(hash));
-    out.id = bytes_of(id.b, 16);
-    out.organization_id = bytes_of(b->organization.b, 16);
-    out.workspace_id = bytes_of(b->workspace.b, 16);
-    out.n_secret_sha256 = 1;
-    out.secret_sha256 = &secret;
-    out.name = text_of(b, k->name);
-    out.models = texts_of(b, k->models, k->n_models);
-    out.n_models = k->n_models;
-    out.providers = texts_of(b, k->providers, k->n_providers);
-    out.n_providers = k->n_providers;
-    out.expires_at_ms = (int64_t)k->expires_at_ms;
-    out.disabled = k->disabled;
-    out.config = text_of(b, k->config);
-    out.config_locked = k->config_locked;
-    out.tags = texts_of(b, k->tags, k->n_tags);
-    out.n_tags = k->n_tags;
-    if (!out.models || !out.providers || !out.tags) {
-        return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
-    }
-    return put(b, WEIR__KIND__KIND_KEY, &id, &out.base, err);
 }
 
 /* What a file says is version 1 of it, published, and what all its labels mean. */
@@ -253,10 +187,10 @@ static bool describe(struct build *b, const struct manifest_document *d,
     }
     weir__document_version__init(version);
     version->number = 1;
-    version->document_json = text_of(b, d->json);
+    version->document_json = standalone_text(b, d->json);
     for (size_t i = 0; i < d->n_labels; i++) {
         weir__document_label__init(&labels[i]);
-        labels[i].name = text_of(b, d->labels[i]);
+        labels[i].name = standalone_text(b, d->labels[i]);
         labels[i].version = 1;
         list[i] = &labels[i];
     }
@@ -275,12 +209,12 @@ static bool put_config(struct build *b, const struct manifest_document *d, struc
     out.id = bytes_of(id.b, 16);
     out.organization_id = bytes_of(b->organization.b, 16);
     out.workspace_id = bytes_of(b->workspace.b, 16);
-    out.name = text_of(b, d->name);
+    out.name = standalone_text(b, d->name);
     out.versions = versions;
     out.n_versions = 1;
     out.n_labels = d->n_labels;
     out.published = 1;
-    return put(b, WEIR__KIND__KIND_CONFIG, &id, &out.base, err);
+    return standalone_put(b, WEIR__KIND__KIND_CONFIG, &id, &out.base, err);
 }
 
 static bool put_prompt(struct build *b, const struct manifest_document *d, struct error *err)
@@ -294,13 +228,65 @@ static bool put_prompt(struct build *b, const struct manifest_document *d, struc
     out.id = bytes_of(id.b, 16);
     out.organization_id = bytes_of(b->organization.b, 16);
     out.workspace_id = bytes_of(b->workspace.b, 16);
-    out.name = text_of(b, d->name);
+    out.name = standalone_text(b, d->name);
     out.versions = versions;
     out.n_versions = 1;
     out.n_labels = d->n_labels;
     out.published = 1;
     out.partial = d->partial;
-    return put(b, WEIR__KIND__KIND_PROMPT, &id, &out.base, err);
+    return standalone_put(b, WEIR__KIND__KIND_PROMPT, &id, &out.base, err);
+}
+
+static bool put_group(struct build *b, const struct manifest_price_group *g, struct error *err)
+{
+    struct uuid id = standalone_id(WEIR__KIND__KIND_PRICE_GROUP, g->name);
+    Weir__PriceRatio *ratios = arena_zalloc(b->arena, (g->n_overrides + 1) * sizeof(*ratios));
+    Weir__PriceRatio **list = arena_zalloc(b->arena, (g->n_overrides + 1) * sizeof(*list));
+    Weir__PriceGroup out = WEIR__PRICE_GROUP__INIT;
+    if (!ratios || !list) {
+        return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
+    }
+    for (size_t i = 0; i < g->n_overrides; i++) {
+        weir__price_ratio__init(&ratios[i]);
+        ratios[i].provider = standalone_text(b, g->overrides[i].provider);
+        ratios[i].model = standalone_text(b, g->overrides[i].model);
+        ratios[i].ratio_ppm = g->overrides[i].ratio_ppm;
+        list[i] = &ratios[i];
+    }
+    out.id = bytes_of(id.b, 16);
+    out.organization_id = bytes_of(b->organization.b, 16);
+    out.name = standalone_text(b, g->name);
+    out.ratio_ppm = g->ratio_ppm;
+    out.overrides = list;
+    out.n_overrides = g->n_overrides;
+    return standalone_put(b, WEIR__KIND__KIND_PRICE_GROUP, &id, &out.base, err);
+}
+
+static bool put_prices(struct build *b, const struct yaml_node *root, const struct manifest *m,
+                       struct error *err)
+{
+    const struct manifest_document *d = &m->price_book;
+    struct uuid id = standalone_id(WEIR__KIND__KIND_PRICE_BOOK, d->name);
+    Weir__DocumentVersion version, *versions[] = {&version};
+    Weir__PriceBook out = WEIR__PRICE_BOOK__INIT;
+    for (size_t i = 0; i < m->n_price_groups; i++) {
+        if (!put_group(b, &m->price_groups[i], err)) {
+            return standalone_wrong_at(root, "price_groups", i, NULL, err);
+        }
+    }
+    if (!d->json.ptr) {
+        return true;
+    }
+    if (!describe(b, d, &version, &out.labels)) {
+        return error_set(err, ERR_INTERNAL, "configuration does not fit into memory");
+    }
+    out.id = bytes_of(id.b, 16);
+    out.organization_id = bytes_of(b->organization.b, 16);
+    out.name = standalone_text(b, d->name);
+    out.versions = versions;
+    out.n_versions = 1;
+    out.published = 1;
+    return standalone_put(b, WEIR__KIND__KIND_PRICE_BOOK, &id, &out.base, err);
 }
 
 static bool put_documents(struct build *b, const struct yaml_node *root, const struct manifest *m,
@@ -308,12 +294,12 @@ static bool put_documents(struct build *b, const struct yaml_node *root, const s
 {
     for (size_t i = 0; i < m->n_configs; i++) {
         if (!put_config(b, &m->configs[i], err)) {
-            return wrong_at(root, "configs", i, "document", err);
+            return standalone_wrong_at(root, "configs", i, "document", err);
         }
     }
     for (size_t i = 0; i < m->n_prompts; i++) {
         if (!put_prompt(b, &m->prompts[i], err)) {
-            return wrong_at(root, "prompts", i, "document", err);
+            return standalone_wrong_at(root, "prompts", i, "document", err);
         }
     }
     return true;
@@ -325,7 +311,7 @@ static bool build_all(struct build *b, const struct yaml_node *root, const struc
     for (size_t i = 0; i < m->n_configs; i++) {
         (void)map_put(b->configs, m->configs[i].name, &m->configs[i]);
     }
-    if (!put_scopes(b, err) || !put_documents(b, root, m, err)) {
+    if (!put_scopes(b, err) || !put_documents(b, root, m, err) || !put_prices(b, root, m, err)) {
         return false;
     }
     for (size_t i = 0; i < m->n_providers; i++) {
@@ -335,7 +321,7 @@ static bool build_all(struct build *b, const struct yaml_node *root, const struc
     }
     for (size_t i = 0; i < m->n_models; i++) {
         if (!check_reference(b, m->models[i].config, err)) {
-            return wrong_at(root, "models", i, "config", err);
+            return standalone_wrong_at(root, "models", i, "config", err);
         }
         if (!put_model(b, &m->models[i], err)) {
             return false;
@@ -343,13 +329,14 @@ static bool build_all(struct build *b, const struct yaml_node *root, const struc
     }
     for (size_t i = 0; i < m->n_keys; i++) {
         if (!check_reference(b, m->keys[i].config, err)) {
-            return wrong_at(root, "keys", i, "config", err);
+            return standalone_wrong_at(root, "keys", i, "config", err);
         }
-        if (!put_key(b, root, m, i, err)) {
+        if (!standalone_put_key(b, root, m, i, err)) {
             return false;
         }
     }
-    return true;
+    return standalone_put_teams(b, root, m, err) && standalone_put_quotas(b, root, m, err) &&
+           standalone_put_issuers(b, m, err);
 }
 
 /* Versions of a proxy on its own need only differ when the content does; 48 bits, which every

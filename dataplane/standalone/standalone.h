@@ -28,7 +28,11 @@ bool standalone_parse(struct str text, struct snapshot **ret,
                       struct standalone_settings *ret_settings, struct error *err);
 void standalone_settings_release(struct standalone_settings *s); /* accepts a zeroed one */
 
-/* The id that an object of weir.yaml has: a kind of proto/snapshot.proto. */
+/* Who is but a name there, and has an id all the same. */
+#define STANDALONE_USER 1001u
+#define STANDALONE_SERVICE_ACCOUNT 1002u
+
+/* The id that an object of weir.yaml has: a kind of proto/snapshot.proto, or one of the above. */
 struct uuid standalone_id(unsigned kind, struct str name);
 
 #endif

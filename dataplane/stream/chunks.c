@@ -50,6 +50,7 @@ static void hear(struct heard *h, const struct chunk *c)
     if (c->usage) {
         usage_merge(&h->usage, c->usage);
     }
+    keep_text(h->tier, &h->tier_len, c->service_tier);
     switch (c->type) {
     case CHUNK_START:
         keep_text(h->model, &h->model_len, c->model);
@@ -71,6 +72,7 @@ static void hear(struct heard *h, const struct chunk *c)
 void heard_reply(struct heard *h, const struct chat_reply *reply)
 {
     keep_text(h->model, &h->model_len, reply->model);
+    keep_text(h->tier, &h->tier_len, reply->service_tier);
     usage_merge(&h->usage, &reply->usage);
     h->whole = true;
     if (reply->blocked) {

@@ -236,6 +236,7 @@ static void fill(const struct request *r, const struct relay *rl, struct attempt
     if (rl && by_codec(rl)) {
         t->answered_model = keep(r, (struct str){rl->heard.model, rl->heard.model_len});
         t->finish_reason = keep(r, (struct str){rl->heard.finish, rl->heard.finish_len});
+        t->service_tier = keep(r, (struct str){rl->heard.tier, rl->heard.tier_len});
         if (t->status < 300) {
             add_heard(r, &rl->heard, t);
         }
@@ -244,6 +245,7 @@ static void fill(const struct request *r, const struct relay *rl, struct attempt
     if (rl) {
         t->answered_model = keep(r, openai_usage_model(&rl->usage));
         t->finish_reason = keep(r, openai_usage_finish_reason(&rl->usage));
+        t->service_tier = keep(r, openai_usage_service_tier(&rl->usage));
         if (rl->usage.found) {
             neutral_of(r, &rl->usage, &u);
             if (u.input_found) {

@@ -29,9 +29,10 @@ enum relay_way {
 /* What a codec reads from an answer on its way: usage, and what it says of itself. */
 struct heard {
     struct usage usage;
-    size_t model_len, finish_len;
+    size_t model_len, finish_len, tier_len;
     char model[HEARD_TEXT_MAX], finish[HEARD_TEXT_MAX];
-    uint64_t text_bytes; /* text that the chunks carried */
+    char tier[HEARD_TEXT_MAX]; /* service tier, as it was served */
+    uint64_t text_bytes;       /* text that the chunks carried */
     bool finish_seen, whole;
 };
 

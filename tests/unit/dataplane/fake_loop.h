@@ -52,13 +52,13 @@ void loop_timer_free(struct loop_timer *t)
     mem_free(t);
 }
 
-/* Nothing comes from elsewhere in this world. */
+/* Nothing comes from elsewhere in this world, but where a test plays that too. */
+static bool (*on_post)(void (*fn)(void *arg), void *arg);
+
 bool loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 {
     (void)l;
-    (void)fn;
-    (void)arg;
-    return false;
+    return on_post && on_post(fn, arg);
 }
 
 struct loop_io *loop_io_new(struct loop *l, int fd, loop_io_fn fn, void *arg)

@@ -79,6 +79,7 @@ static struct world {
     size_t opens, n_events;
     char event[16384]; /* the last one, as JSON */
     bool spool_full;
+    void (*on_record)(bool open, struct str record); /* NULL: nobody looks at the bytes */
     struct {
         void (*fn)(void *arg);
         void *arg;
@@ -271,6 +272,9 @@ bool spool_append_open(struct spool *s, const struct uuid *id, struct str record
     assert_int_equal(record_of(id)->events, 0);
     record_of(id)->opens++;
     world.opens++;
+    if (world.on_record) {
+        world.on_record(true, record);
+    }
     return true;
 }
 
@@ -294,6 +298,9 @@ bool spool_append_event(struct spool *s, const struct uuid *id, struct str recor
     record_of(id)->status = status ? (int)strtol(status + 10, NULL, 10) : 0;
     record_of(id)->events++;
     world.n_events++;
+    if (world.on_record) {
+        world.on_record(false, record);
+    }
     return true;
 }
 

@@ -265,6 +265,44 @@ static void test_chunks_of_a_stream(void **state)
     }
 }
 
+static const char *tier_of(const struct openai_usage *u)
+{
+    static char text[OPENAI_TEXT_MAX + 1];
+    struct str s = openai_usage_service_tier(u);
+    memcpy(text, s.ptr, s.len);
+    text[s.len] = '\0';
+    return text;
+}
+
+/* The tier that a call was served in is read from bodies, in one piece or many, and from chunks,
+ * where the last counts; that of a message's text is none. */
+static void service_tiers(void **state)
+{
+    static const char body[] = "{\"id\":\"c\",\"choices\":[{\"message\":{\"content\":\"x\","
+                               "\"service_tier\":\"no\"}}],\"usage\":{\"total_tokens\":1,"
+                               "\"service_tier\":\"no\"},\"service_tier\":\"fl\\u0065x\"}";
+    struct openai_usage u = {0};
+    struct openai_reader r;
+    (void)state;
+    assert_true(openai_usage_body(str_of(body), &u));
+    assert_string_equal(tier_of(&u), "flex");
+    u = (struct openai_usage){0};
+    openai_reader_init(&r, &u);
+    for (size_t i = 0; i < sizeof(body) - 1; i++) {
+        openai_reader_feed(&r, (struct str){body + i, 1});
+    }
+    assert_string_equal(tier_of(&u), "flex");
+    u = (struct openai_usage){0};
+    (void)openai_usage_chunk(STR_LIT("{\"choices\":[{}],\"service_tier\":\"auto\"}"), &u);
+    (void)openai_usage_chunk(STR_LIT("{\"choices\":[],\"service_tier\":\"priority\"}"), &u);
+    (void)openai_usage_chunk(STR_LIT("{\"choices\":[{}],\"service_tier\":null}"), &u);
+    (void)openai_usage_chunk(STR_LIT("{\"choices\":[{}]}"), &u);
+    assert_string_equal(tier_of(&u), "priority");
+    u = (struct openai_usage){0};
+    assert_false(openai_usage_body(STR_LIT("{\"choices\":[],\"service_tier\":5}"), &u));
+    assert_string_equal(tier_of(&u), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_long_bodies),
         cmocka_unit_test(test_ceilings),
         cmocka_unit_test(test_chunks_of_a_stream),
+        cmocka_unit_test(service_tiers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

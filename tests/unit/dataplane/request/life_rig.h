@@ -61,14 +61,14 @@
 #define BRITTLE(leaf) \
     "{\"circuit_breaker\":{\"threshold\":1,\"cooldown_ms\":1},\"targets\":[" leaf "]}"
 
-static int set_up(void **state)
+__attribute__((unused)) static int set_up(void **state)
 {
     (void)state;
     world_begin(PROVIDERS REST);
     return 0;
 }
 
-static int tear_down(void **state)
+__attribute__((unused)) static int tear_down(void **state)
 {
     (void)state;
     if (world.policy.cache) {
@@ -80,7 +80,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void ask_at(const char *path, const char *config, const char *body, const char *more)
+__attribute__((unused)) static void ask_at(const char *path, const char *config, const char *body,
+                                           const char *more)
 {
     char headers[4096];
     int n = snprintf(headers, sizeof(headers), "Authorization: Bearer dev-secret\n%s%s", more,
@@ -90,7 +91,7 @@ static void ask_at(const char *path, const char *config, const char *body, const
     world_request("POST", path, headers, body);
 }
 
-static void client_goes(void)
+__attribute__((unused)) static void client_goes(void)
 {
     assert_non_null(world.x.on_gone);
     world.x.on_gone(world.x.gone_arg);

@@ -98,11 +98,13 @@ static void publish(const struct prompt_spec *list, size_t n)
     uint8_t hash[32];
     struct snapshot_builder *b = snapshot_builder_new(base);
     crypto_sha256("dev-secret", 10, hash);
-    const struct snap_key *key = snapshot_key(base, hash);
+    struct arena *a = arena_new(0);
+    const struct snap_key *key = snapshot_key(base, hash, a);
     assert_non_null(key);
     for (size_t i = 0; i < n; i++) {
         put_prompt(b, &list[i], key->organization_id, key->workspace_id);
     }
+    arena_free(a);
     struct snapshot *root = snapshot_builder_finish(b, 9, &err);
     if (!root) {
         fail_msg("%s", error_text(&err));

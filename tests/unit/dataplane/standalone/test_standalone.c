@@ -34,11 +34,14 @@ static struct snapshot *load(const char *text)
     return s;
 }
 
+/* What look-ups of keys are decoded into. */
+static struct arena *memory;
+
 static const struct snap_key *key_of(const struct snapshot *s, const char *secret)
 {
     uint8_t hash[32];
     apikey_hash(str_of(secret), hash);
-    return snapshot_key(s, hash);
+    return snapshot_key(s, hash, memory);
 }
 
 static void test_good(void **state)
@@ -196,5 +199,8 @@ int main(void)
         cmocka_unit_test(test_errors_have_a_place),
         cmocka_unit_test(test_file_and_settings),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    memory = arena_new(0);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_free(memory);
+    return failed;
 }
