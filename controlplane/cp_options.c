@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/options.h"
+#include "controlplane/secrets/seal.h"
 
 #define ROW_COUNT(rows) (sizeof(rows) / sizeof *(rows))
 #define MINUTE_MS 60000u
@@ -39,6 +40,31 @@ static const struct option_row serve_rows[] = {
      "file of key-encryption keys, one a line, the first seals; mode 0600"},
     {"key", "WEIR_KEY", OPTION_TEXT, AT(key), NULL, 0, 0, true,
      "the key-encryption key itself, instead of a file"},
+    {"former-keys", "WEIR_FORMER_KEYS", OPTION_TEXT, AT(former_keys), NULL, 0, 0, true,
+     "key-encryption keys of before, comma-separated: they only open, until weir-control reseal "
+     "ran"},
+    {"former-key-file", "WEIR_FORMER_KEY_FILE", OPTION_TEXT, AT(former_key_file), NULL, 0, 0, false,
+     "file of such keys, one a line; mode 0600"},
+    {"secret-references", "WEIR_SECRET_REFERENCES", OPTION_TEXT, AT(secret_references), NULL, 0, 0,
+     false,
+     "what ref:NAME stands for: NAME = env:VARIABLE, file:PATH or vault:PATH#FIELD, then [for "
+     "ORGANIZATION_ID, ...]; several by line or ;"},
+    {"secret-references-file", "WEIR_SECRET_REFERENCES_FILE", OPTION_TEXT,
+     AT(secret_references_file), NULL, 0, 0, false, "file of more of them, one a line"},
+    {"secret-refresh", "WEIR_SECRET_REFRESH", OPTION_DURATION_MS, AT(secret_refresh_ms), "1m", 100,
+     DAY_MS, false, "how often the values of references are read again"},
+    {"vault-address", "WEIR_VAULT_ADDRESS", OPTION_TEXT, AT(vault_address), NULL, 0, 0, false,
+     "HashiCorp Vault, such as https://vault.internal:8200"},
+    {"vault-token-file", "WEIR_VAULT_TOKEN_FILE", OPTION_TEXT, AT(vault_token_file), NULL, 0, 0,
+     false, "file of Vault's token, read again each time"},
+    {"vault-token", "WEIR_VAULT_TOKEN", OPTION_TEXT, AT(vault_token), NULL, 0, 0, true,
+     "Vault's token itself, instead of a file"},
+    {"vault-ca-file", "WEIR_VAULT_CA_FILE", OPTION_TEXT, AT(vault_ca_file), NULL, 0, 0, false,
+     "PEM file of the CA that Vault's certificate is from (the system's)"},
+    {"vault-namespace", "WEIR_VAULT_NAMESPACE", OPTION_TEXT, AT(vault_namespace), NULL, 0, 0, false,
+     "Vault's namespace"},
+    {"core-dumps", "WEIR_CORE_DUMPS", OPTION_BOOL, AT(core_dumps), NULL, 0, 0, false,
+     "let the kernel write the memory of a crash to disk, secrets included, and debuggers attach"},
     {"enrol-listen", "WEIR_ENROL_LISTEN", OPTION_TEXT, AT(enrol_listen), "127.0.0.1:8443", 0, 0,
      false, "where proxies enrol, HTTPS by the channel's own CA"},
     {"channel-listen", "WEIR_CHANNEL_LISTEN", OPTION_TEXT, AT(channel_listen), "127.0.0.1:7300", 0,
@@ -49,6 +75,15 @@ static const struct option_row serve_rows[] = {
      90ull * DAY_MS, false, "a browser session ends after this long without use"},
     {"session-max", "WEIR_SESSION_MAX", OPTION_DURATION_MS, AT(session_max_ms), "12h", MINUTE_MS,
      90ull * DAY_MS, false, "a browser session ends after this long"},
+    {"local-login", "WEIR_LOCAL_LOGIN", OPTION_TEXT, AT(local_login), "on", 0, 0, false,
+     "on or off: whether people may sign in by password"},
+    {"private-issuers", "WEIR_PRIVATE_ISSUERS", OPTION_TEXT, AT(private_issuers), NULL, 0, 0, false,
+     "hosts, comma-separated, where organizations' own identity providers may be although their "
+     "addresses are not public; * for any"},
+    {"lease-writeoff", "WEIR_LEASE_WRITEOFF", OPTION_DURATION_MS, AT(lease_writeoff_ms), "0", 0,
+     365ull * DAY_MS, false,
+     "book what a proxy holds of budgets as spent after it was gone for this long; 0: only by "
+     "hand"},
     {"log-level", "WEIR_LOG_LEVEL", OPTION_TEXT, AT(log_level), "info", 0, 0, false,
      "debug, info, warn or error; read again from the config file on SIGHUP"},
     {"log-format", "WEIR_LOG_FORMAT", OPTION_TEXT, AT(log_format), "json", 0, 0, false,
@@ -178,6 +213,10 @@ static bool check_serve(struct cp_options *o, struct error *err)
         return error_set_param(err, ERR_INVALID_FIELD, "public-url",
                                "--public-url: \"%s\" is not an http or https URL", o->public_url);
     }
+    if (strcmp(o->local_login, "on") != 0 && strcmp(o->local_login, "off") != 0) {
+        return error_set_param(err, ERR_INVALID_FIELD, "local-login",
+                               "--local-login: \"%s\" is not on or off", o->local_login);
+    }
     if (!log_level_parse(str_of(o->log_level), &level)) {
         return error_set_param(err, ERR_INVALID_FIELD, "log-level",
                                "--log-level: \"%s\" is not debug, info, warn or error",
@@ -212,6 +251,19 @@ bool cp_options_load(struct cp_options *o, int argc, char **argv, int first, str
         return false;
     }
     return true;
+}
+
+struct seal_keys *cp_options_keys(const struct cp_options *o, struct error *err)
+{
+    struct seal_keys *keys =
+        o->key_file ? seal_keys_load(o->key_file, err) : seal_keys_parse(str_of(o->key), err);
+    if (keys && ((o->former_keys && !seal_keys_add(keys, str_of(o->former_keys), err)) ||
+                 (o->former_key_file && *o->former_key_file &&
+                  !seal_keys_add_file(keys, o->former_key_file, err)))) {
+        seal_keys_free(keys);
+        keys = NULL;
+    }
+    return keys;
 }
 
 void cp_options_release(struct cp_options *o)
@@ -268,6 +320,8 @@ void cp_options_help(void)
     printf("\n");
     options_help(bootstrap_rows, ROW_COUNT(bootstrap_rows),
                  "weir-control bootstrap-admin --email E --organization NAME --workspace NAME");
-    printf("\nweir-control new-key-encryption-key\n      prints a new key for --key-file\n"
+    printf("\nweir-control reseal [options of serve]\n      seals every stored secret anew by the "
+           "current key, while the service runs\n"
+           "\nweir-control new-key-encryption-key\n      prints a new key for --key-file\n"
            "\nweir-control version\n");
 }

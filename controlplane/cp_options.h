@@ -6,15 +6,22 @@
 #include "common/base/error.h"
 #include "common/log.h"
 
+struct seal_keys;
+
 /* `serve`. Texts are NULL when not set and have no default. */
 struct cp_options {
     char *config_file, *database_url;
     char *listen, *tls_listen, *tls_certificate, *tls_key;
     char *base_path, *public_url, *web_admin_folder, *catalogue;
-    char *key_file, *key;
+    char *key_file, *key, *former_keys, *former_key_file;
+    char *secret_references, *secret_references_file;
+    char *vault_address, *vault_token, *vault_token_file, *vault_ca_file, *vault_namespace;
     char *enrol_listen, *channel_listen, *channel_advertise;
+    char *private_issuers, *local_login;
     char *log_level, *log_format;
-    uint64_t database_connections, session_idle_ms, session_max_ms;
+    uint64_t secret_refresh_ms;
+    bool core_dumps;
+    uint64_t database_connections, session_idle_ms, session_max_ms, lease_writeoff_ms;
 };
 
 struct migrate_options {
@@ -30,6 +37,8 @@ struct bootstrap_options {
  * to release. */
 bool cp_options_load(struct cp_options *o, int argc, char **argv, int first, struct error *err);
 void cp_options_release(struct cp_options *o);
+/* The key-encryption keys, the current one first; NULL with *err. */
+struct seal_keys *cp_options_keys(const struct cp_options *o, struct error *err);
 bool migrate_options_load(struct migrate_options *o, int argc, char **argv, int first,
                           struct error *err);
 void migrate_options_release(struct migrate_options *o);

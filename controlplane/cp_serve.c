@@ -10,6 +10,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/mem.h"
+#include "common/base/process.h"
 #include "common/log.h"
 #include "common/rules/catalogue.h"
 #include "common/tls.h"
@@ -18,18 +19,25 @@
 #include "controlplane/cp_options.h"
 #include "controlplane/enrol_listener.h"
 #include "controlplane/http/server.h"
+#include "controlplane/identity/identity.h"
 #include "controlplane/jobs/schedule.h"
+#include "controlplane/secrets/reference.h"
 #include "controlplane/secrets/seal.h"
 #include "controlplane/store/db.h"
+#include "controlplane/store/providers.h"
 
 #define ADMIN_THREADS 4
 #define ADMIN_MAX_BODY ((size_t)8 << 20) /* weir apply sends whole files */
+#define BULK_PATH "/keys/bulk"
+#define BULK_MAX_BODY ((size_t)48 << 20) /* 100,000 keys at once */
 #define PEM_MAX_BYTES ((size_t)1 << 20)
 
 struct serve {
     struct cp_options o;
     struct seal_keys *keys;
+    struct references *references;
     struct db_pool *pool;
+    struct identity *identity;
     struct schedule *jobs;
     struct channel *channel;
     struct catalogue *catalogue; /* NULL: none found */
@@ -45,9 +53,41 @@ static bool is_set(const char *text)
 
 static bool load_keys(struct serve *s, struct error *err)
 {
-    s->keys =
-        s->o.key_file ? seal_keys_load(s->o.key_file, err) : seal_keys_parse(str_of(s->o.key), err);
+    s->keys = cp_options_keys(&s->o, err);
     return s->keys != NULL;
+}
+
+/* The value of a reference changed: proxies get the providers that hold it anew. */
+static bool touch_providers(void *arg, const struct str *names, size_t n)
+{
+    struct serve *s = arg;
+    struct error err = ERROR_INIT;
+    struct tx *t = tx_begin(s->pool, TX_SYSTEM, NULL, &err);
+    bool ok = t && providers_touch_references(t, names, n, &err);
+    if (ok) {
+        ok = tx_commit(t, NULL, &err);
+    } else {
+        tx_rollback(t);
+    }
+    if (!ok) {
+        log_write(LOG_WARN, "reference_failed", "a changed reference could not be published yet",
+                  LOG_Z("error", error_text(&err)));
+    }
+    return ok;
+}
+
+static bool load_references(struct serve *s, struct error *err)
+{
+    const struct references_config config = {.declared = s->o.secret_references,
+                                             .file = s->o.secret_references_file,
+                                             .vault_address = s->o.vault_address,
+                                             .vault_token = s->o.vault_token,
+                                             .vault_token_file = s->o.vault_token_file,
+                                             .vault_ca_file = s->o.vault_ca_file,
+                                             .vault_namespace = s->o.vault_namespace,
+                                             .refresh_ms = s->o.secret_refresh_ms};
+    s->references = references_new(&config, err);
+    return s->references != NULL;
 }
 
 static bool start_channel(struct serve *s, struct error *err)
@@ -60,6 +100,7 @@ static bool start_channel(struct serve *s, struct error *err)
     const struct channel_config config = {
         .pool = s->pool,
         .keys = s->keys,
+        .references = s->references,
         .address = host,
         .advertise = is_set(s->o.channel_advertise) ? s->o.channel_advertise : host,
         .port = port};
@@ -97,6 +138,9 @@ static bool start_api(struct serve *s, struct error *err)
         .keys = s->keys,
         .channel = s->channel,
         .catalogue = s->catalogue,
+        .identity = s->identity,
+        .references = s->references,
+        .local_login_off = strcmp(s->o.local_login, "off") == 0,
         .base_path = s->o.base_path,
         .public_url = public_url,
         .web_admin_folder = is_set(s->o.web_admin_folder) ? s->o.web_admin_folder : NULL,
@@ -174,6 +218,8 @@ static struct http_server *start_admin(struct serve *s, const char *option, cons
                                               .key_pem = tls ? s->key_pem : NULL,
                                               .threads = ADMIN_THREADS,
                                               .max_body = ADMIN_MAX_BODY,
+                                              .large_path = BULK_PATH,
+                                              .max_large_body = BULK_MAX_BODY,
                                               .handle = api_handle,
                                               .arg = s->api};
     struct http_server *server = http_server_start(&config, err);
@@ -223,7 +269,7 @@ static bool start_listeners(struct serve *s, struct error *err)
 
 static bool start(struct serve *s, struct error *err)
 {
-    if (!load_keys(s, err) || !load_catalogue(s, err)) {
+    if (!load_keys(s, err) || !load_references(s, err) || !load_catalogue(s, err)) {
         return false;
     }
     s->pool = db_pool_new(s->o.database_url, (unsigned)s->o.database_connections);
@@ -231,8 +277,15 @@ static bool start(struct serve *s, struct error *err)
         return false;
     }
     /* Before the channel: the day's partitions stand when the first usage arrives. */
-    s->jobs = schedule_start(s->pool);
-    return start_channel(s, err) && start_api(s, err) && start_listeners(s, err);
+    const struct identity_config identity = {.pool = s->pool,
+                                             .keys = s->keys,
+                                             .references = s->references,
+                                             .private_issuers = s->o.private_issuers};
+    s->identity = identity_new(&identity);
+    const struct job_settings settings = {.lease_writeoff_ms = s->o.lease_writeoff_ms};
+    s->jobs = schedule_start(s->pool, &settings, s->identity);
+    return references_start(s->references, touch_providers, s, err) && start_channel(s, err) &&
+           start_api(s, err) && start_listeners(s, err);
 }
 
 static void stop(struct serve *s)
@@ -249,6 +302,8 @@ static void stop(struct serve *s)
         channel_stop(s->channel);
     }
     schedule_stop(s->jobs);
+    identity_free(s->identity);
+    references_free(s->references);
     db_pool_free(s->pool);
     seal_keys_free(s->keys);
     catalogue_free(s->catalogue);
@@ -306,6 +361,9 @@ int cp_serve(int argc, char **argv, int first)
         return 1;
     }
     log_init("weir-control", cp_log_level(s.o.log_level), strcmp(s.o.log_format, "json") == 0);
+    if (!s.o.core_dumps && !process_forbid_dumps()) {
+        log_write(LOG_WARN, "dumps_allowed", "core dumps could not be switched off");
+    }
     /* Blocked before the first thread, so that only sigwait below takes them. */
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);

@@ -7,6 +7,7 @@
 #include "controlplane/bootstrap.h"
 #include "controlplane/cp_options.h"
 #include "controlplane/cp_serve.h"
+#include "controlplane/reseal.h"
 #include "controlplane/store/db.h"
 #include "controlplane/store/migrate.h"
 
@@ -84,6 +85,7 @@ static const struct command {
     {"serve", cp_serve},
     {"migrate", run_migrate},
     {"bootstrap-admin", run_bootstrap},
+    {"reseal", cp_reseal},
     {"new-key-encryption-key", run_new_key},
     {"version", run_version},
 };

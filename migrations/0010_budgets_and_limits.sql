@@ -6,6 +6,7 @@ CREATE TABLE budgets (
     workspace_id     uuid,
     name             text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     scopes           jsonb NOT NULL DEFAULT '[]',
+    key_id           uuid, -- where one key alone is what it is about: goes with that key
     metric           text NOT NULL CHECK (metric IN ('cost', 'tokens', 'requests')),
     amount           bigint NOT NULL CHECK (amount >= 0),
     time_window      text NOT NULL CHECK (time_window IN ('hour', 'day', 'week', 'month', 'total')),
@@ -35,6 +36,7 @@ CREATE TABLE limits (
     workspace_id     uuid,
     name             text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     scopes           jsonb NOT NULL DEFAULT '[]',
+    key_id           uuid, -- where one key alone is what it is about: goes with that key
     metric           text NOT NULL CHECK (metric IN ('requests', 'tokens', 'concurrency')),
     amount           bigint NOT NULL CHECK (amount >= 0),
     time_window      text NOT NULL DEFAULT '' CHECK (time_window IN ('', 'second', 'minute', 'hour', 'day')),
@@ -54,3 +56,6 @@ CREATE TABLE limits (
 );
 CREATE UNIQUE INDEX limits_name ON limits (organization_id, workspace_id, lower(name)) NULLS NOT DISTINCT;
 SELECT protect_tenant_table('limits');
+
+CREATE INDEX budgets_key ON budgets (key_id) WHERE key_id IS NOT NULL;
+CREATE INDEX limits_key ON limits (key_id) WHERE key_id IS NOT NULL;

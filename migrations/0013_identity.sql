@@ -17,14 +17,22 @@ CREATE TABLE issuers (
     claims           jsonb NOT NULL DEFAULT '{}',
     -- [{"group": "platform-*", "organization": …, "workspace": …, "role": "developer", "team": …}, …]
     group_rules      jsonb NOT NULL DEFAULT '[]',
+    -- domains of e-mail addresses that the issuer may speak for; only the platform's administrators say so
+    email_domains    text[] NOT NULL DEFAULT '{}',
     key_ids          uuid[] NOT NULL DEFAULT '{}',
     denied_jti       text[] NOT NULL DEFAULT '{}',
     leeway_s         integer NOT NULL DEFAULT 60 CHECK (leeway_s BETWEEN 0 AND 600),
     disabled         boolean NOT NULL DEFAULT false,
-    -- what was fetched: discovery, keys (those that were replaced stay for a while), when, and when it failed
+    -- where the keys are, when discovery does not tell; and whether they were given by hand and are never fetched
+    jwks_uri         text NOT NULL DEFAULT '',
+    jwks_fixed       boolean NOT NULL DEFAULT false,
+    -- what was fetched: discovery, keys (those that were replaced stay until the next are, and stand in former_jwks
+    -- too), when, when it was last tried, and why that failed
     discovery        jsonb,
     jwks             jsonb NOT NULL DEFAULT '{"keys": []}',
+    former_jwks      jsonb NOT NULL DEFAULT '{"keys": []}',
     fetched_at       timestamptz,
+    asked_at         timestamptz,
     next_fetch_at    timestamptz NOT NULL DEFAULT now(),
     fetch_error      text NOT NULL DEFAULT '',
     owned_by         text NOT NULL DEFAULT 'api',
@@ -33,6 +41,8 @@ CREATE TABLE issuers (
     updated_at       timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX issuers_name ON issuers (organization_id, lower(name)) NULLS NOT DISTINCT;
+CREATE INDEX issuers_issuer ON issuers (issuer);
+CREATE INDEX issuers_next_fetch ON issuers (next_fetch_at) WHERE NOT disabled AND NOT jwks_fixed;
 SELECT protect_tenant_table('issuers');
 
 -- A person as an identity provider knows them: by issuer and subject, never by e-mail alone.
@@ -48,6 +58,11 @@ CREATE TABLE user_identities (
 CREATE INDEX user_identities_user ON user_identities (user_id);
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_identities TO weir_system;
 
+-- What an issuer's group rules gave is marked with it: it is compared at each login and goes with the issuer. What people
+-- gave by hand has no mark and stays.
+ALTER TABLE memberships ADD COLUMN issuer_id uuid REFERENCES issuers ON DELETE CASCADE;
+ALTER TABLE team_members ADD COLUMN issuer_id uuid REFERENCES issuers ON DELETE CASCADE;
+
 -- A login under way: state, nonce and verifier, bound to the browser by a cookie; once, for ten minutes.
 CREATE TABLE login_flows (
     state_hash  bytea PRIMARY KEY,
@@ -58,8 +73,12 @@ CREATE TABLE login_flows (
     return_to   text NOT NULL DEFAULT '/',
     expires_at  timestamptz NOT NULL
 );
+CREATE INDEX login_flows_expires ON login_flows (expires_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_flows TO weir_system;
 
+-- id_token is sealed, for the provider's own logout. platform_admin: by a group rule, for this session.
 ALTER TABLE sessions
-    ADD COLUMN issuer_id uuid REFERENCES issuers ON DELETE CASCADE,
-    ADD COLUMN id_token  text; -- for the provider's own logout
+    ADD COLUMN issuer_id      uuid REFERENCES issuers ON DELETE CASCADE,
+    ADD COLUMN platform_admin boolean NOT NULL DEFAULT false,
+    ADD COLUMN id_token       bytea,
+    ADD COLUMN id_token_kek   text;

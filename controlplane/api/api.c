@@ -48,8 +48,12 @@ struct api *api_new(const struct api_config *c)
     a->base = normal_base(c->base_path);
     a->context = (struct api_context){
         .channel = c->channel, .keys = c->keys, .pool = c->pool, .catalogue = c->catalogue};
+    a->context.identity = c->identity;
+    a->context.references = c->references;
+    a->context.local_login_off = c->local_login_off;
     a->actors = (struct actor_config){
         .pool = c->pool,
+        .identity = c->identity,
         .base_path = a->base,
         .public_url = c->public_url,
         .secure_cookies = c->secure_cookies,

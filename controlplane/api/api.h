@@ -12,7 +12,9 @@ struct catalogue;
 struct channel;
 struct db_pool;
 struct http_request;
+struct identity;
 struct seal_keys;
+struct references;
 
 /* Everything pointed to must outlive the api; texts may be NULL where said. */
 struct api_config {
@@ -20,6 +22,9 @@ struct api_config {
     const struct seal_keys *keys;
     struct channel *channel;
     const struct catalogue *catalogue; /* the installed one; NULL: none */
+    struct identity *identity;         /* NULL: no identity providers */
+    struct references *references;     /* what ref:NAME stands for; NULL: none */
+    bool local_login_off;              /* nobody signs in by password */
     const char *base_path;        /* "/" or "/weir": where the admin API and the web admin stand */
     const char *public_url;       /* how browsers reach this instance, NULL when not told */
     const char *web_admin_folder; /* built web admin, NULL: not served */

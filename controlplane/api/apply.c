@@ -2,20 +2,21 @@
  * transaction.
  *
  * {"version":1, "organization"?, "workspace"?, "providers":[], "configs":[], "prompts":[],
- * "models":[], "keys":[], "prune"?, "dry_run"?}
+ * "price_book":{}, "models":[], "keys":[], "prune"?, "dry_run"?}
  *
  * A config's or prompt's document is published; one that differs from what is in force and from the
  * newest becomes a new version. Its labels are those that this version has; labels of other
  * versions stay where they are, unless named.
  *
- * Without `workspace`, all but keys are the organization's, and keys stand in its only
- * workspace. What is made or taken over is owned by the file from then on. An absent section is
- * left alone; `prune` deletes what a file owns and the sections given do not name. Absent fields
- * mean their defaults, absent secrets "as it is". */
+ * Without `workspace`, all but keys and service accounts are the organization's, and those stand in
+ * its only workspace. What is made or taken over is owned by the file from then on. An absent
+ * section is left alone; `prune` deletes what a file owns and the sections given do not name.
+ * Absent fields mean their defaults, absent secrets "as it is". */
 #include "controlplane/api/manifest_sections.h"
 
 #include "controlplane/api/resources.h"
 #include "controlplane/http/reply.h"
+#include "controlplane/store/quota_scopes.h"
 
 #define ITEMS_MAX 10000
 
@@ -99,6 +100,42 @@ static bool check_twice(const struct body_value *list, const char *section, stru
     return true;
 }
 
+/* A service account names its team as keys do, and its resource takes an id. */
+static bool name_team(struct apply *ap, const struct body_value *item, const struct body_path *at,
+                      struct body_value *ret, struct error *err)
+{
+    const struct body_value *v = body_get(item, "team");
+    struct call *c = ap->call;
+    struct scope_target team;
+    struct str name;
+    char id[64];
+    *ret = *item;
+    if (!v || v->type == BODY_NULL) {
+        return true;
+    }
+    if (!body_text(v, 1, 100, at, "team", &name, err)) {
+        return false;
+    }
+    if (!quota_scope_find(c->tx, SCOPE_TEAM, &c->organization, &ap->scope.key_workspace, name,
+                          c->arena, &team, err)) {
+        return err->code == ERR_NOT_FOUND ? body_refuse(err, at, "team", "does not exist") : false;
+    }
+    uuid_format_public("team", &team.id, id, sizeof id);
+    ret->names = arena_alloc(c->arena, item->n * sizeof *ret->names);
+    ret->items = arena_alloc(c->arena, item->n * sizeof *ret->items);
+    struct str text = arena_str(c->arena, str_of(id));
+    if (!ret->names || !ret->items || !text.ptr) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    for (size_t i = 0; i < item->n; i++) {
+        bool is_team = str_eqz(item->names[i], "team");
+        ret->names[i] = is_team ? STR_LIT("team_id") : item->names[i];
+        ret->items[i] =
+            is_team ? (struct body_value){.type = BODY_TEXT, .text = text} : item->items[i];
+    }
+    return true;
+}
+
 static bool apply_item(struct apply *ap, unsigned section, const struct body_value *item,
                        const struct body_path *at, struct error *err)
 {
@@ -106,18 +143,22 @@ static bool apply_item(struct apply *ap, unsigned section, const struct body_val
     struct object_query q;
     struct change ch;
     struct str name;
+    struct body_value body = *item;
     bool changed = true;
-    if (!item_name(item, at, &name, err)) {
+    if (!item_name(item, at, &name, err) ||
+        (section == MANIFEST_SERVICE_ACCOUNTS && !name_team(ap, item, at, &body, err))) {
         return false;
     }
     change_init(&ch, ap->call, s->resource);
-    ch.body = item;
+    ch.body = &body;
     ch.at = at;
     ch.owner = "file";
     ch.placed = true;
     ch.workspace = manifest_workspace(&ap->scope, section);
     manifest_query(&ap->scope, section, &q);
-    object_filter_text(&q, s->resource->table->title, name, s->nocase);
+    if (!s->single) {
+        object_filter_text(&q, s->resource->table->title, name, s->nocase);
+    }
     q.lock = true;
     if (object_find(ap->call->tx, s->resource->table, &q, ap->call->arena, &ch.before, err)) {
         ch.whole = true;
@@ -133,20 +174,52 @@ static bool apply_item(struct apply *ap, unsigned section, const struct body_val
            report(ap, section, CREATED, name, &ch.now.v[0].uuid, ch.secret, err);
 }
 
+/* The section's items as a list, NULL when it is not given; of a single one: itself, or none. */
+static const struct body_value *section_list(struct apply *ap, const struct manifest_section *s)
+{
+    const struct body_value *v = body_get(&ap->call->body, s->name);
+    struct body_value *list = v && s->single ? arena_zalloc(ap->call->arena, sizeof *list) : NULL;
+    if (!list) {
+        return v;
+    }
+    list->type = BODY_ARRAY;
+    list->n = v->type == BODY_NULL ? 0 : 1;
+    list->items = (struct body_value *)(uintptr_t)v;
+    return list;
+}
+
+/* What no workspace has is not for a workspace's document, nor any of it for whoever may not write
+ * it. */
+static bool check_section(struct apply *ap, unsigned section, const struct body_value *list,
+                          struct error *err)
+{
+    const struct manifest_section *s = &manifest_sections[section];
+    if ((s->single || section == MANIFEST_PRICE_GROUPS) && !uuid_is_nil(&ap->scope.workspace)) {
+        return body_refuse(err, NULL, s->name, "has no place in a workspace's document");
+    }
+    if (list->n == 0 && !ap->prune) {
+        return true;
+    }
+    return manifest_may(ap->call, &ap->scope, section, true) ||
+           error_set_param(err, ERR_FORBIDDEN, s->name, "%s: this needs the permission %s there",
+                           s->name, permission_name(s->write));
+}
+
 static bool apply_section(struct apply *ap, unsigned section, struct error *err)
 {
     const struct manifest_section *s = &manifest_sections[section];
-    const struct body_value *list = body_get(&ap->call->body, s->name);
+    const struct body_value *list = section_list(ap, s);
     struct body_path here = {NULL, s->name, 0};
     if (!list) {
         return true;
     }
-    if (!body_array(list, ITEMS_MAX, NULL, s->name, err) || !check_twice(list, s->name, err)) {
+    if (!body_array(list, ITEMS_MAX, NULL, s->name, err) ||
+        !check_section(ap, section, list, err) || !check_twice(list, s->name, err)) {
         return false;
     }
     for (size_t i = 0; i < list->n; i++) {
         struct body_path at = {&here, NULL, i};
-        if (!apply_item(ap, section, &list->items[i], &at, err)) {
+        if (!apply_item(ap, section, &list->items[i], s->single ? &here : &at, err)) {
             return false;
         }
     }
@@ -167,7 +240,7 @@ static bool prune_section(struct apply *ap, unsigned section, struct error *err)
 {
     const struct manifest_section *s = &manifest_sections[section];
     const struct object_table *table = s->resource->table;
-    const struct body_value *list = body_get(&ap->call->body, s->name);
+    const struct body_value *list = section_list(ap, s);
     struct object_query q;
     struct object *rows;
     size_t n;
@@ -236,12 +309,14 @@ static void show_report(struct apply *ap)
 
 static bool read_head(struct apply *ap, struct error *err)
 {
-    static const char *const names[] = {"version", "organization", "workspace", "providers",
-                                        "configs", "prompts",      "models",    "keys",
-                                        "prune",   "dry_run",      NULL};
+    const char *names[MANIFEST_SECTIONS + 6] = {"version", "organization", "workspace", "prune",
+                                                "dry_run"};
     const struct body_value *body = &ap->call->body, *version = body_get(body, "version"),
                             *prune = body_get(body, "prune"), *dry_run = body_get(body, "dry_run");
     int64_t n;
+    for (unsigned i = 0; i < MANIFEST_SECTIONS; i++) {
+        names[5 + i] = manifest_sections[i].name;
+    }
     if (!body_known(body, names, NULL, err)) {
         return false;
     }
@@ -256,7 +331,7 @@ static bool read_head(struct apply *ap, struct error *err)
 bool apply_call(struct call *c, struct error *err)
 {
     struct apply ap = {.call = c};
-    bool has_keys = body_get(&c->body, "keys") != NULL;
+    bool has_keys = body_get(&c->body, "keys") || body_get(&c->body, "service_accounts");
     if (!read_head(&ap, err) || !manifest_scope_from_body(c, has_keys, &ap.scope, err)) {
         return false;
     }

@@ -24,7 +24,11 @@ static const char *object_prefix(struct str kind)
         {"model", "mdl"},        {"data_plane_group", "grp"},
         {"data_plane", "dp"},    {"admin_token", "tok"},
         {"session", "ses"},      {"config", "cfg"},
-        {"prompt", "prm"},
+        {"prompt", "prm"},       {"budget", "bud"},
+        {"limit", "lim"},        {"team", "team"},
+        {"role", "role"},        {"service_account", "sa"},
+        {"issuer", "iss"},       {"price_book", "pbk"},
+        {"price_group", "pgr"},  {"catalogue_override", "cato"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         if (str_eqz(kind, pairs[i][0])) {
@@ -51,6 +55,8 @@ static void show(struct json_writer *w, const struct audit_row *r)
     put_json(w, "after", r->after_json);
     json_field_str(w, "address", r->address);
     json_field_str(w, "request_id", r->request_id);
+    json_field_u64(w, "seq", r->seq);
+    json_field_str(w, "hash", r->hash);
     json_object_end(w);
 }
 
@@ -81,7 +87,7 @@ bool audit_list_call(struct call *c, struct error *err)
     struct uuid object;
     size_t n;
     if (!page_read(c->request, &page, err) || !read_object(c, &object, &q.object, err) ||
-        !query_time(c, "from", &q.from_ms, err) || !query_time(c, "to", &q.to_ms, err)) {
+        !query_span(c, &q.from_ms, &q.to_ms, err)) {
         return false;
     }
     q.before = page.has_after ? &page.after : NULL;

@@ -9,10 +9,7 @@
 #define MODEL_MAX_BYTES 400
 
 static const struct field fields[] = {
-    {.name = "organization_id",
-     .kind = FIELD_ID,
-     .column = CATALOGUE_ORGANIZATION_ID,
-     .prefix = "org"},
+    FIELD_ORGANIZATION(CATALOGUE),
     {.name = "provider",
      .kind = FIELD_TEXT,
      .column = CATALOGUE_PROVIDER,

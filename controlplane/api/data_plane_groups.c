@@ -11,13 +11,7 @@
 #define DEFAULT_GROUP "default"
 
 static const struct field fields[] = {
-    {.name = "name",
-     .kind = FIELD_TEXT,
-     .column = GROUP_NAME,
-     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
-     .min = 1,
-     .max = 100,
-     .check = validate_name},
+    FIELD_NAME(GROUP, 100, validate_name),
     {.name = "serves_all", .kind = FIELD_BOOL, .column = GROUP_SERVES_ALL, .flags = FIELD_WRITE},
     FIELD_ROW_TIMES(GROUP),
 };

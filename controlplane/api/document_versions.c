@@ -1,5 +1,6 @@
-/* Versions of configs and prompts: made, read, published (an older one: a rollback), labelled. What
- * a version holds never changes; publishing and labels move pointers of the row that it belongs to.
+/* Versions of configs, prompts and price books: made, read, published (an older one: a rollback),
+ * labelled. What a version holds never changes; publishing and labels move pointers of the row that
+ * it belongs to.
  */
 #include "controlplane/api/documents.h"
 

@@ -1,5 +1,6 @@
-/* Rows of configs and prompts: made with their first version, changed by name and description, and
- * what a file says of them. See document_versions.c for the versions' own routes. */
+/* Rows of configs, prompts and price books: made with their first version, changed by name and
+ * description, and what a file says of them. See document_versions.c for the versions' own routes.
+ */
 #include "controlplane/api/documents.h"
 
 #include <stdio.h>
@@ -16,7 +17,9 @@ const char *const document_extras[] = {"workspace_id", "workspace", "document", 
 
 const struct document_kind *document_kind_of(const struct resource *res)
 {
-    return res->table == &configs_table ? &config_document_kind : &prompt_document_kind;
+    return res->table == &configs_table       ? &config_document_kind
+           : res->table == &price_books_table ? &price_book_document_kind
+                                              : &prompt_document_kind;
 }
 
 /* --- labels --- */
@@ -344,6 +347,22 @@ static bool prepare_patch(struct change *ch, struct error *err)
     return true;
 }
 
+/* Where it stands: in a workspace, or for all of them. */
+static bool place(struct change *ch, const struct document_kind *kind, struct error *err)
+{
+    static const char *const names[] = {"workspace_id", "workspace"};
+    if (!kind->of_organization) {
+        return resource_place(ch, DOCUMENT_WORKSPACE_ID, false, err);
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct body_value *v = body_get(ch->body, names[i]);
+        if (v && v->type != BODY_NULL) {
+            return body_refuse(err, ch->at, names[i], "cannot be given: it is the organization's");
+        }
+    }
+    return true;
+}
+
 bool document_prepare(struct change *ch, struct error *err)
 {
     const struct document_kind *kind = document_kind_of(ch->resource);
@@ -352,7 +371,7 @@ bool document_prepare(struct change *ch, struct error *err)
     if (!d) {
         return error_set(err, ERR_OVERLOADED, "%s", "");
     }
-    if (!resource_place(ch, DOCUMENT_WORKSPACE_ID, false, err)) {
+    if (!place(ch, kind, err)) {
         return false;
     }
     if (!ch->creating && object_is_set(name) &&

@@ -1,6 +1,6 @@
-/* What configs and prompts share in the API: a row with immutable numbered documents, one of them
- * published, labels on any. A kind is a resource and a struct document_kind; routes of a kind have
- * its resource, whose hooks are those here. */
+/* What configs, prompts and price books share in the API: a row with immutable numbered documents,
+ * one of them published, labels on any. A kind is a resource and a struct document_kind; routes of
+ * a kind have its resource, whose hooks are those here. */
 #ifndef CONTROLPLANE_API_DOCUMENTS_H
 #define CONTROLPLANE_API_DOCUMENTS_H
 
@@ -35,29 +35,17 @@ struct document_kind {
     bool (*in_use)(struct change *ch, struct str label, struct error *err);
     /* Further members of the answer of /validate. */
     void (*describe)(struct json_writer *w, struct str document, bool partial, struct arena *a);
+    bool of_organization; /* none stands in a workspace */
 };
 
-extern const struct document_kind config_document_kind, prompt_document_kind;
+extern const struct document_kind config_document_kind, prompt_document_kind,
+    price_book_document_kind;
 const struct document_kind *document_kind_of(const struct resource *res);
 
-/* The fields, extras and hooks of both kinds' resources. */
+/* The fields, extras and hooks of these kinds' resources. */
 #define DOCUMENT_FIELDS(name_check)                                                         \
-    {.name = "organization_id",                                                             \
-     .kind = FIELD_ID,                                                                      \
-     .column = DOCUMENT_ORGANIZATION_ID,                                                    \
-     .prefix = "org"},                                                                      \
-        {.name = "workspace_id",                                                            \
-         .kind = FIELD_ID,                                                                  \
-         .column = DOCUMENT_WORKSPACE_ID,                                                   \
-         .prefix = "ws",                                                                    \
-         .flags = FIELD_FILTER},                                                            \
-        {.name = "name",                                                                    \
-         .kind = FIELD_TEXT,                                                                \
-         .column = DOCUMENT_NAME,                                                           \
-         .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,                              \
-         .min = 1,                                                                          \
-         .max = DOCUMENT_NAME_MAX,                                                          \
-         .check = (name_check)},                                                            \
+    FIELD_ORGANIZATION(DOCUMENT), FIELD_WORKSPACE(DOCUMENT),                                \
+        FIELD_NAME(DOCUMENT, DOCUMENT_NAME_MAX, name_check),                                \
         {.name = "description",                                                             \
          .kind = FIELD_TEXT,                                                                \
          .column = DOCUMENT_DESCRIPTION,                                                    \

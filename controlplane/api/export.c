@@ -9,31 +9,28 @@
 #include "controlplane/store/models.h"
 #include "controlplane/store/organizations.h"
 #include "controlplane/store/providers.h"
-#include "controlplane/store/virtual_keys.h"
 #include "controlplane/store/workspaces.h"
-
-static void put_list(struct json_writer *w, const char *name, const struct object_value *v)
-{
-    json_name(w, name);
-    json_array_begin(w);
-    for (size_t i = 0; i < v->n; i++) {
-        json_put_str(w, v->list[i]);
-    }
-    json_array_end(w);
-}
-
-static void put_texts(struct json_writer *w, const char *name, const struct object_value *v)
-{
-    if (!(v->n == 1 && str_eqz(v->list[0], "*"))) { /* the default */
-        put_list(w, name, v);
-    }
-}
 
 static void put_object(struct json_writer *w, const char *name, const struct object_value *v)
 {
     if (!str_eqz(v->text, "{}")) {
         json_name(w, name);
         json_put_raw(w, v->text);
+    }
+}
+
+/* Secrets are left out, but what is nothing but a reference is none. */
+static void put_references(struct json_writer *w, struct str members)
+{
+    struct json_value object = {.type = JSON_OBJECT, .raw = members}, name, value;
+    size_t pos = 0;
+    while (json_next(object, &pos, &name, &value)) {
+        char z[64];
+        struct str text = str_slice(json_text(name), 0, sizeof z - 1);
+        memcpy(z, text.ptr, text.len);
+        z[text.len] = '\0';
+        json_name(w, z);
+        json_put_raw(w, value.raw);
     }
 }
 
@@ -50,33 +47,8 @@ static void put_provider(struct json_writer *w, const struct object *p)
     if (p->v[PROVIDER_DISABLED].integer) {
         json_field_bool(w, "disabled", true);
     }
+    put_references(w, p->v[PROVIDER_CREDENTIAL_REFERENCES].text);
     provider_settings_show(w, p, true);
-}
-
-static void put_key(struct json_writer *w, const struct object *k)
-{
-    json_field_str(w, "name", k->v[KEY_NAME].text);
-    put_texts(w, "models", &k->v[KEY_MODELS]);
-    put_texts(w, "providers", &k->v[KEY_PROVIDERS]);
-    if (object_is_set(&k->v[KEY_USER_ID])) {
-        reply_put_id(w, "user_id", "usr", &k->v[KEY_USER_ID].uuid);
-    }
-    if (k->v[KEY_DISABLED].integer) {
-        json_field_bool(w, "disabled", true);
-    }
-    if (object_is_set(&k->v[KEY_EXPIRES_AT])) {
-        reply_put_time(w, "expires_at", (uint64_t)k->v[KEY_EXPIRES_AT].integer);
-    }
-    put_object(w, "metadata", &k->v[KEY_METADATA]);
-    if (object_is_set(&k->v[KEY_CONFIG])) {
-        json_field_str(w, "config", k->v[KEY_CONFIG].text);
-    }
-    if (k->v[KEY_CONFIG_LOCKED].integer) {
-        json_field_bool(w, "config_locked", true);
-    }
-    if (k->v[KEY_TAGS].n > 0) {
-        put_list(w, "tags", &k->v[KEY_TAGS]);
-    }
 }
 
 static void put_model(struct json_writer *w, const struct object *m,
@@ -146,6 +118,13 @@ static bool put_section(struct call *c, const struct manifest_scope *scope, unsi
     struct object_query q;
     struct object *rows;
     size_t n, n_targets = 0;
+    bool elsewhere = s->single || section == MANIFEST_PRICE_GROUPS; /* the organization's alone */
+    if ((elsewhere && !uuid_is_nil(&scope->workspace)) || !manifest_may(c, scope, section, false)) {
+        return true;
+    }
+    if (section >= MANIFEST_PRICE_GROUPS) {
+        return export_governance(c, scope, section, err);
+    }
     manifest_query(scope, section, &q);
     if (!object_list(c->tx, s->resource->table, &q, c->arena, &rows, &n, err)) {
         return false;
@@ -155,6 +134,13 @@ static bool put_section(struct call *c, const struct manifest_scope *scope, unsi
         if (!ids || !model_targets(c->tx, ids, n, c->arena, &targets, &n_targets, err)) {
             return ids ? false : error_set(err, ERR_OVERLOADED, "%s", "");
         }
+    }
+    if (s->single) {
+        if (n == 0 || rows[0].v[DOCUMENT_PUBLISHED].integer == 0) {
+            return true;
+        }
+        json_name(&c->json, s->name);
+        return put_document(c, s->resource->table, &rows[0], err);
     }
     json_name(&c->json, s->name);
     json_array_begin(&c->json);
@@ -168,10 +154,8 @@ static bool put_section(struct call *c, const struct manifest_scope *scope, unsi
         json_object_begin(&c->json);
         if (section == MANIFEST_PROVIDERS) {
             put_provider(&c->json, &rows[i]);
-        } else if (section == MANIFEST_MODELS) {
-            put_model(&c->json, &rows[i], targets, n_targets);
         } else {
-            put_key(&c->json, &rows[i]);
+            put_model(&c->json, &rows[i], targets, n_targets);
         }
         json_object_end(&c->json);
     }

@@ -2,6 +2,7 @@
 #include "controlplane/api/manifest_sections.h"
 
 #include "common/base/clock.h"
+#include "controlplane/api/keys.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/store/models.h"
 #include "controlplane/store/organizations.h"
@@ -10,18 +11,32 @@
 
 static bool revoke_key(struct change *ch, struct error *err)
 {
+    const struct uuid *id = &ch->before.v[KEY_ID].uuid;
     object_set_i64(&ch->now.v[KEY_REVOKED_AT], (int64_t)clock_wall_ms());
-    return object_update(ch->call->tx, &virtual_keys_table, &ch->before.v[KEY_ID].uuid, &ch->now,
-                         ch->call->arena, err) &&
+    return key_drop_quotas(ch->call, id, 1, err) &&
+           object_update(ch->call->tx, &virtual_keys_table, id, &ch->now, ch->call->arena, err) &&
            change_note(ch, "key.revoke", true, err);
 }
 
 const struct manifest_section manifest_sections[MANIFEST_SECTIONS] = {
-    [MANIFEST_PROVIDERS] = {"providers", &provider_resource, true, change_delete},
-    [MANIFEST_CONFIGS] = {"configs", &config_resource, true, change_delete},
-    [MANIFEST_PROMPTS] = {"prompts", &prompt_resource, true, change_delete},
-    [MANIFEST_MODELS] = {"models", &model_resource, false, change_delete},
-    [MANIFEST_KEYS] = {"keys", &key_resource, true, revoke_key},
+    [MANIFEST_PROVIDERS] = {"providers", &provider_resource, true, PERMISSION_PROVIDER_WRITE,
+                            change_delete},
+    [MANIFEST_CONFIGS] = {"configs", &config_resource, true, PERMISSION_CONFIG_PUBLISH,
+                          change_delete},
+    [MANIFEST_PROMPTS] = {"prompts", &prompt_resource, true, PERMISSION_PROMPT_PUBLISH,
+                          change_delete},
+    [MANIFEST_PRICE_BOOK] = {"price_book", &price_book_resource, true, PERMISSION_PRICE_PUBLISH,
+                             change_delete, .single = true},
+    [MANIFEST_MODELS] = {"models", &model_resource, false, PERMISSION_MODEL_WRITE, change_delete},
+    [MANIFEST_PRICE_GROUPS] = {"price_groups", &price_group_resource, true, PERMISSION_PRICE_WRITE,
+                               change_delete},
+    [MANIFEST_TEAMS] = {"teams", &team_resource, true, PERMISSION_TEAM_WRITE, change_delete},
+    [MANIFEST_SERVICE_ACCOUNTS] = {"service_accounts", &service_account_resource, true,
+                                   PERMISSION_SERVICE_ACCOUNT_WRITE, change_delete},
+    [MANIFEST_KEYS] = {"keys", &key_resource, true, PERMISSION_KEY_WRITE, revoke_key},
+    [MANIFEST_BUDGETS] = {"budgets", &budget_resource, true, PERMISSION_BUDGET_WRITE,
+                          change_delete},
+    [MANIFEST_LIMITS] = {"limits", &limit_resource, true, PERMISSION_LIMIT_WRITE, change_delete},
 };
 
 static bool check_organization(struct call *c, struct error *err)
@@ -113,16 +128,32 @@ bool manifest_scope_from_query(struct call *c, struct manifest_scope *ret, struc
     return true;
 }
 
+bool manifest_may(struct call *c, const struct manifest_scope *s, unsigned section, bool write)
+{
+    const struct manifest_section *m = &manifest_sections[section];
+    struct uuid workspace = manifest_workspace(s, section);
+    return call_may(c, write ? m->write : m->resource->read, &workspace);
+}
+
 struct uuid manifest_workspace(const struct manifest_scope *s, unsigned section)
 {
-    return section == MANIFEST_KEYS ? s->key_workspace : s->workspace;
+    static const struct uuid shared;
+    if (manifest_sections[section].resource->table->workspace < 0 ||
+        manifest_sections[section].single) {
+        return shared;
+    }
+    return section == MANIFEST_KEYS || section == MANIFEST_SERVICE_ACCOUNTS ? s->key_workspace
+                                                                            : s->workspace;
 }
 
 void manifest_query(const struct manifest_scope *s, unsigned section, struct object_query *ret)
 {
     struct uuid workspace = manifest_workspace(s, section);
+    int column = manifest_sections[section].resource->table->workspace;
     *ret = (struct object_query){.organization = &s->organization};
-    object_filter_uuid(ret, manifest_sections[section].resource->table->workspace, &workspace);
+    if (column >= 0) {
+        object_filter_uuid(ret, column, &workspace);
+    }
     if (section == MANIFEST_KEYS) {
         object_filter_null(ret, KEY_REVOKED_AT);
     }

@@ -1,24 +1,19 @@
-/* Memberships: who holds which role in the organization or in one workspace. Nobody hands out,
- * changes or takes away a role above their own, and an organization keeps an owner. A person is
- * named by user_id or by e-mail address; an address that is not known yet becomes a user without a
+/* Memberships: who holds which role in the organization or in one workspace; a role of the table by
+ * its name (role), or one that the organization made (role_id). Nobody hands out, changes or takes
+ * away a role that holds more than they do, and an organization keeps an owner. A person is named
+ * by user_id or by e-mail address; an address that is not known yet becomes a user without a
  * password, so that the answer does not tell who else is here. */
 #include "controlplane/store/memberships.h"
 
 #include "controlplane/api/crud.h"
 #include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
+#include "controlplane/store/roles.h"
 #include "controlplane/store/users.h"
 
 static const struct field fields[] = {
-    {.name = "organization_id",
-     .kind = FIELD_ID,
-     .column = MEMBERSHIP_ORGANIZATION_ID,
-     .prefix = "org"},
-    {.name = "workspace_id",
-     .kind = FIELD_ID,
-     .column = MEMBERSHIP_WORKSPACE_ID,
-     .prefix = "ws",
-     .flags = FIELD_FILTER},
+    FIELD_ORGANIZATION(MEMBERSHIP),
+    FIELD_WORKSPACE(MEMBERSHIP),
     {.name = "user_id",
      .kind = FIELD_ID,
      .column = MEMBERSHIP_USER_ID,
@@ -27,9 +22,14 @@ static const struct field fields[] = {
     {.name = "role",
      .kind = FIELD_TEXT,
      .column = MEMBERSHIP_ROLE,
-     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
+     .flags = FIELD_WRITE | FIELD_NULL | FIELD_FILTER,
      .min = 1,
      .max = 30},
+    {.name = "role_id",
+     .kind = FIELD_ID,
+     .column = MEMBERSHIP_ROLE_ID,
+     .prefix = "role",
+     .flags = FIELD_WRITE | FIELD_NULL | FIELD_FILTER},
     FIELD_OWNED_BY(MEMBERSHIP),
     FIELD_ROW_TIMES(MEMBERSHIP),
 };
@@ -106,56 +106,133 @@ static enum role role_of(const struct object *row)
                       object_is_set(&row->v[MEMBERSHIP_WORKSPACE_ID]));
 }
 
-/* The last owner stays. */
+/* The custom role of this id. ERR_NOT_FOUND. */
+static bool find_role(struct call *c, const struct uuid *id, struct object *ret, struct error *err)
+{
+    struct object_query q = {.organization = &c->organization};
+    object_filter_uuid(&q, ROLE_ROW_ID, id);
+    return object_find(c->tx, &roles_table, &q, c->arena, ret, err);
+}
+
+/* What a membership grants. */
+static bool held_by(struct call *c, const struct object *row, struct permission_set *ret,
+                    struct error *err)
+{
+    struct object role;
+    if (!object_is_set(&row->v[MEMBERSHIP_ROLE_ID])) {
+        *ret = role_permissions(role_of(row));
+        return true;
+    }
+    if (!find_role(c, &row->v[MEMBERSHIP_ROLE_ID].uuid, &role, err)) {
+        return false;
+    }
+    *ret = role_row_set(&role);
+    return true;
+}
+
+static bool is_owner(const struct object *row)
+{
+    return !object_is_set(&row->v[MEMBERSHIP_ROLE_ID]) && role_of(row) == ROLE_OWNER;
+}
+
+/* The last owner stays, whoever asks: name another one first. */
 static bool keep_owner(struct change *ch, struct error *err)
 {
     uint64_t others;
-    if (role_of(&ch->before) != ROLE_OWNER) {
+    if (!is_owner(&ch->before)) {
         return true;
     }
     return membership_other_owners(ch->call->tx, &ch->call->organization,
                                    &ch->before.v[MEMBERSHIP_ID].uuid, &others, err) &&
-           (others > 0 || ch->call->actor.platform ||
+           (others > 0 ||
             error_set(err, ERR_CONFLICT, "organization would be left without an owner"));
 }
 
 static bool may_touch(struct change *ch, struct error *err)
 {
     struct uuid workspace = resource_workspace(ch->resource, &ch->before);
-    return call_may_grant(ch->call, role_of(&ch->before), &workspace) ||
-           error_set(err, ERR_FORBIDDEN, "this membership's role is above yours");
+    struct permission_set held;
+    return held_by(ch->call, &ch->before, &held, err) &&
+           (call_may_give(ch->call, &held, &workspace) ||
+            error_set(err, ERR_FORBIDDEN, "this membership's role is above yours"));
+}
+
+/* The role named in the body: its permissions. */
+static bool take_table_role(struct change *ch, bool workspace, struct permission_set *ret,
+                            struct error *err)
+{
+    enum role given = role_parse(ch->now.v[MEMBERSHIP_ROLE].text, workspace);
+    if (given == ROLE_NONE || given == ROLE_PLATFORM_ADMIN) {
+        return body_refuse(err, ch->at, "role", "must be %s",
+                           workspace ? "admin, manager, developer or viewer"
+                                     : "owner, admin, billing or auditor");
+    }
+    object_set_null(&ch->now.v[MEMBERSHIP_ROLE_ID]);
+    *ret = role_permissions(given);
+    return true;
+}
+
+static bool take_custom_role(struct change *ch, bool workspace, struct permission_set *ret,
+                             struct error *err)
+{
+    struct object role;
+    if (!find_role(ch->call, &ch->now.v[MEMBERSHIP_ROLE_ID].uuid, &role, err)) {
+        return err->code == ERR_NOT_FOUND ? body_refuse(err, ch->at, "role_id", "does not exist")
+                                          : false;
+    }
+    if (role_row_of_workspace(&role) != workspace) {
+        return body_refuse(err, ch->at, "role_id", "is a role of %s",
+                           workspace ? "the organization" : "a workspace");
+    }
+    object_set_null(&ch->now.v[MEMBERSHIP_ROLE]);
+    *ret = role_row_set(&role);
+    return true;
+}
+
+static bool take_role(struct change *ch, struct error *err)
+{
+    const struct object_value *by_name = &ch->now.v[MEMBERSHIP_ROLE],
+                              *by_id = &ch->now.v[MEMBERSHIP_ROLE_ID];
+    struct uuid workspace = resource_workspace(ch->resource, ch->creating ? &ch->now : &ch->before);
+    bool there = !uuid_is_nil(&workspace), named = object_is_set(by_name),
+         custom = object_is_set(by_id);
+    struct permission_set given;
+    if (named && custom) {
+        return body_refuse(err, ch->at, "role_id", "must not be given beside role");
+    }
+    if (!named && !custom) {
+        bool untouched = by_name->state == OBJECT_UNSET && by_id->state == OBJECT_UNSET;
+        return (untouched && !ch->creating) ||
+               body_refuse(err, ch->at, "role", "or role_id is required");
+    }
+    if (!(custom ? take_custom_role(ch, there, &given, err)
+                 : take_table_role(ch, there, &given, err))) {
+        return false;
+    }
+    if (!call_may_give(ch->call, &given, &workspace)) {
+        return error_set_param(err, ERR_FORBIDDEN, custom ? "role_id" : "role",
+                               "role is above your own");
+    }
+    return ch->creating || is_owner(&ch->now) || keep_owner(ch, err);
 }
 
 static bool prepare(struct change *ch, struct error *err)
 {
-    if (!resource_place(ch, MEMBERSHIP_WORKSPACE_ID, false, err) || !take_user(ch, err) ||
-        (!ch->creating && !may_touch(ch, err))) {
-        return false;
-    }
-    if (!object_is_set(&ch->now.v[MEMBERSHIP_ROLE])) {
-        return true;
-    }
-    struct uuid workspace = resource_workspace(ch->resource, ch->creating ? &ch->now : &ch->before);
-    enum role given = role_parse(ch->now.v[MEMBERSHIP_ROLE].text, !uuid_is_nil(&workspace));
-    if (given == ROLE_NONE || given == ROLE_PLATFORM_ADMIN) {
-        return body_refuse(err, ch->at, "role", "must be %s",
-                           uuid_is_nil(&workspace) ? "owner, admin, billing or auditor"
-                                                   : "admin, manager, developer or viewer");
-    }
-    if (!call_may_grant(ch->call, given, &workspace)) {
-        return error_set_param(err, ERR_FORBIDDEN, "role", "role is above your own");
-    }
-    return ch->creating || given == ROLE_OWNER || keep_owner(ch, err);
+    return resource_place(ch, MEMBERSHIP_WORKSPACE_ID, false, err) && take_user(ch, err) &&
+           (ch->creating || may_touch(ch, err)) && take_role(ch, err);
 }
 
 static bool removing(struct change *ch, struct error *err)
 {
-    return may_touch(ch, err) && keep_owner(ch, err);
+    return may_touch(ch, err) && keep_owner(ch, err) &&
+           membership_leave_teams(ch->call->tx, &ch->call->organization,
+                                  &ch->before.v[MEMBERSHIP_USER_ID].uuid,
+                                  &ch->before.v[MEMBERSHIP_ID].uuid, err);
 }
 
 struct people {
-    struct object *list;
-    size_t n;
+    struct object *list, *roles; /* roles: all that the organization made */
+    size_t n, n_roles;
 };
 
 static bool load(struct call *c, const struct object *rows, size_t n, void **ret, struct error *err)
@@ -165,15 +242,24 @@ static bool load(struct call *c, const struct object *rows, size_t n, void **ret
     if (!p || !ids) {
         return error_set(err, ERR_OVERLOADED, "%s", "");
     }
-    struct object_query q = {.only_workspaces = true, .workspaces = ids, .n_workspaces = n};
+    struct object_query q = {.only_workspaces = true, .workspaces = ids, .n_workspaces = n},
+                        r = {.organization = &c->organization};
     *ret = p;
-    return object_list(c->tx, &users_table, &q, c->arena, &p->list, &p->n, err);
+    return object_list(c->tx, &users_table, &q, c->arena, &p->list, &p->n, err) &&
+           object_list(c->tx, &roles_table, &r, c->arena, &p->roles, &p->n_roles, err);
 }
 
 static void show(struct call *c, struct json_writer *w, const struct object *row, void *loaded)
 {
     const struct people *p = loaded;
     (void)c;
+    struct str role = row->v[MEMBERSHIP_ROLE].text;
+    for (size_t i = 0; i < p->n_roles && object_is_set(&row->v[MEMBERSHIP_ROLE_ID]); i++) {
+        if (uuid_eq(&p->roles[i].v[ROLE_ROW_ID].uuid, &row->v[MEMBERSHIP_ROLE_ID].uuid)) {
+            role = p->roles[i].v[ROLE_ROW_NAME].text;
+        }
+    }
+    json_field_str(w, "role_name", role);
     for (size_t i = 0; i < p->n; i++) {
         if (uuid_eq(&p->list[i].v[USER_ID].uuid, &row->v[MEMBERSHIP_USER_ID].uuid)) {
             json_field_str(w, "email", p->list[i].v[USER_EMAIL].text);

@@ -22,19 +22,9 @@ static const char *check_alias(struct str s)
 }
 
 static const struct field fields[] = {
-    {.name = "organization_id", .kind = FIELD_ID, .column = MODEL_ORGANIZATION_ID, .prefix = "org"},
-    {.name = "workspace_id",
-     .kind = FIELD_ID,
-     .column = MODEL_WORKSPACE_ID,
-     .prefix = "ws",
-     .flags = FIELD_FILTER},
-    {.name = "name",
-     .kind = FIELD_TEXT,
-     .column = MODEL_NAME,
-     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
-     .min = 1,
-     .max = 200,
-     .check = check_alias},
+    FIELD_ORGANIZATION(MODEL),
+    FIELD_WORKSPACE(MODEL),
+    FIELD_NAME(MODEL, 200, check_alias),
     {.name = "config",
      .kind = FIELD_TEXT,
      .column = MODEL_CONFIG,

@@ -38,7 +38,31 @@ static bool narrow(struct call *c, struct object_query *q, struct error *err)
     return true;
 }
 
-/* Of the settings those that data planes act on are checked: what a model without a price costs. */
+/* The price group of whoever has none of their own: one of the organization's. */
+static bool check_price_group(struct change *ch, const struct body_value *v,
+                              const struct body_path *here, struct error *err)
+{
+    struct str name;
+    if (!v) {
+        return true;
+    }
+    if (!body_text(v, 0, 100, here, "price_group", &name, err)) {
+        return false;
+    }
+    if (name.len == 0) {
+        return true;
+    }
+    if (ch->creating || !organization_price_group(ch->call->tx, &ch->before.v[ORGANIZATION_ID].uuid,
+                                                  name, ch->call->arena, &name, err)) {
+        return ch->creating || err->code == ERR_NOT_FOUND
+                   ? body_refuse(err, here, "price_group", "does not exist")
+                   : false;
+    }
+    return true;
+}
+
+/* Of the settings those that data planes act on are checked: what a model without a price costs,
+ * and at whose price the others are charged. */
 static bool prepare(struct change *ch, struct error *err)
 {
     const struct body_value *settings = body_get(ch->body, "settings");
@@ -48,6 +72,9 @@ static bool prepare(struct change *ch, struct error *err)
     struct price_list list;
     struct error why = ERROR_INIT;
     struct str word = STR_NONE;
+    if (!check_price_group(ch, settings ? body_get(settings, "price_group") : NULL, &here, err)) {
+        return false;
+    }
     if (policy &&
         (!body_text(policy, 1, 20, &here, "unpriced_models", &word, err) ||
          (!str_eqz(word, "refuse") && !str_eqz(word, "allow") && !str_eqz(word, "default") &&
@@ -63,6 +90,20 @@ static bool prepare(struct change *ch, struct error *err)
     return prices || !str_eqz(word, "default") ||
            body_refuse(err, &here, "default_prices",
                        "is required where unpriced_models is \"default\"");
+}
+
+/* What data planes know of it besides. */
+static bool note_parts(struct call *c, const struct uuid *organization, struct error *err)
+{
+    struct organization_part *parts;
+    size_t n;
+    if (!organization_parts(c->tx, organization, NULL, c->arena, &parts, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        tx_change(c->tx, parts[i].kind, organization, &parts[i].id, true);
+    }
+    return true;
 }
 
 /* They go with their organization: each is a change like any other. */
@@ -90,7 +131,7 @@ static bool removing(struct change *ch, struct error *err)
     bool used;
     const struct uuid *id = &ch->before.v[ORGANIZATION_ID].uuid;
     /* The workspaces are locked first: after that nobody can put anything into them. */
-    return note_workspaces(ch->call, id, err) &&
+    return note_workspaces(ch->call, id, err) && note_parts(ch->call, id, err) &&
            organization_in_use(ch->call->tx, id, NULL, &used, err) &&
            (!used || error_set(err, ERR_CONFLICT,
                                "organization still has keys, providers, models, configs or "

@@ -16,14 +16,7 @@ bool planes_in_tx(struct call *c, enum tx_role role,
     if (!c->tx) {
         return false;
     }
-    bool ok = fn(c, arg, err);
-    struct tx *t = c->tx;
-    c->tx = NULL;
-    if (!ok) {
-        tx_rollback(t);
-        return false;
-    }
-    return tx_commit(t, NULL, err);
+    return call_end(c, fn(c, arg, err), err);
 }
 
 static bool read_planes(struct call *c, void *arg, struct error *err)

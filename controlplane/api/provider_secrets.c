@@ -5,7 +5,9 @@
 #include "common/base/buffer.h"
 #include "common/json.h"
 #include "common/rules/provider.h"
+#include "controlplane/api/resources.h"
 #include "controlplane/rules/validate.h"
+#include "controlplane/secrets/reference.h"
 
 #define KEY_FILE_MAX 16384
 #define SECRETS_MAX (256u << 10)
@@ -60,6 +62,19 @@ void provider_secrets_read(struct str credential, struct arena *a, struct provid
     }
 }
 
+/* Why a text cannot be a secret; NULL: it can. A key file is only ever itself, or a reference. */
+static const char *refuse_secret(const struct change *ch, struct str secret, bool key_file)
+{
+    const struct api_context *context = ch->call->context;
+    if (reference_is(secret)) {
+        return references_refuse(context->references, &ch->call->organization, secret);
+    }
+    if (key_file) {
+        return secret.ptr[0] == '{' ? NULL : "must be the JSON of the key file itself";
+    }
+    return validate_secret(secret);
+}
+
 static bool take_secret(struct change *ch, const char *name, const struct body_value *v,
                         struct provider_secrets *s, struct error *err)
 {
@@ -77,10 +92,7 @@ static bool take_secret(struct change *ch, const char *name, const struct body_v
     if (!body_text(v, 1, key_file ? KEY_FILE_MAX : 4096, ch->at, name, &secret, err)) {
         return false;
     }
-    if (key_file && secret.ptr[0] != '{') {
-        return body_refuse(err, ch->at, name, "must be the JSON of the key file itself");
-    }
-    if (!key_file && (wrong = validate_secret(secret)) != NULL) {
+    if ((wrong = refuse_secret(ch, secret, key_file)) != NULL) {
         return body_refuse(err, ch->at, name, "%s", wrong);
     }
     secret_put(s, str_of(name), secret);
@@ -114,7 +126,8 @@ static bool take_keys(struct change *ch, const struct body_value *v, struct prov
         struct str key;
         const char *wrong = NULL;
         ok = body_text(&v->items[i], 1, 4096, &item, NULL, &key, err) &&
-             ((wrong = validate_secret(key)) == NULL || body_refuse(err, &item, NULL, "%s", wrong));
+             ((wrong = refuse_secret(ch, key, false)) == NULL ||
+              body_refuse(err, &item, NULL, "%s", wrong));
         if (ok) {
             json_put_str(&w, key);
         }
@@ -194,6 +207,68 @@ size_t provider_secrets_keys(const struct provider_secrets *s, struct arena *a,
         *ret_first = first;
     }
     return n;
+}
+
+/* References in a secret: how many are added to `names`; *ret_all: it is nothing but references. */
+static size_t references_in(const struct provider_secret *s, struct arena *a, struct str *names,
+                            bool *ret_all)
+{
+    struct json_value list = {.type = JSON_ARRAY, .raw = s->value}, item;
+    size_t pos = 0, n = 0;
+    *ret_all = reference_is(s->value);
+    if (*ret_all) {
+        names[n++] = str_slice(s->value, 4, s->value.len);
+    }
+    if (!str_eqz(s->name, "api_keys")) {
+        return n;
+    }
+    *ret_all = true;
+    while (json_next(list, &pos, NULL, &item) && n < PROVIDER_KEYS_MAX) {
+        size_t len = 0;
+        char *text = item.type == JSON_STRING ? arena_alloc(a, item.raw.len) : NULL;
+        if (text && json_unescape(item, text, item.raw.len, &len) &&
+            reference_is((struct str){text, len})) {
+            names[n++] = (struct str){text + 4, len - 4};
+        } else {
+            *ret_all = false;
+        }
+    }
+    return n;
+}
+
+bool provider_secrets_references(const struct provider_secrets *s, struct arena *a,
+                                 struct str *ret_members, struct str **ret_names, size_t *ret_n)
+{
+    struct str *names = arena_alloc(a, (PROVIDER_SECRETS_MAX + PROVIDER_KEYS_MAX) * sizeof *names);
+    struct buffer out;
+    struct json_writer w;
+    size_t n = 0;
+    if (!names) {
+        return false;
+    }
+    buffer_init(&out, KEYS_BYTES_MAX);
+    json_writer_init(&w, &out);
+    json_object_begin(&w);
+    for (size_t i = 0; i < s->n; i++) {
+        bool all;
+        size_t found = references_in(&s->items[i], a, names + n, &all);
+        n += found;
+        if (found > 0 && all) {
+            struct str name = arena_str(a, s->items[i].name);
+            json_name(&w, name.ptr ? name.ptr : "");
+            if (str_eqz(name, "api_keys")) {
+                json_put_raw(&w, s->items[i].value);
+            } else {
+                json_put_str(&w, s->items[i].value);
+            }
+        }
+    }
+    json_object_end(&w);
+    *ret_members = out.failed ? STR_NONE : arena_str(a, buffer_str(&out));
+    buffer_release(&out);
+    *ret_names = names;
+    *ret_n = n;
+    return ret_members->ptr != NULL;
 }
 
 struct str provider_secrets_text(const struct provider_secrets *s, struct arena *a)

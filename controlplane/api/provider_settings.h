@@ -39,6 +39,10 @@ bool provider_secrets_take(struct change *ch, struct provider_secrets *s, bool *
  * none) the first. */
 size_t provider_secrets_keys(const struct provider_secrets *s, struct arena *a,
                              struct str *ret_first);
+/* What of them is a reference: *ret_members, a JSON object of the members that are nothing else;
+ * *ret_names, all names. */
+bool provider_secrets_references(const struct provider_secrets *s, struct arena *a,
+                                 struct str *ret_members, struct str **ret_names, size_t *ret_n);
 /* As it is sealed; NULL ptr when there are none or out of room. */
 struct str provider_secrets_text(const struct provider_secrets *s, struct arena *a);
 

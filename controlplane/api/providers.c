@@ -14,6 +14,7 @@
 #include "controlplane/channel/channel.h"
 #include "controlplane/http/reply.h"
 #include "controlplane/rules/validate.h"
+#include "controlplane/secrets/reference.h"
 #include "controlplane/secrets/seal.h"
 #include "controlplane/store/changes.h"
 #include "controlplane/store/data_planes.h"
@@ -41,22 +42,9 @@ static const char *check_kind(struct str s)
 }
 
 static const struct field fields[] = {
-    {.name = "organization_id",
-     .kind = FIELD_ID,
-     .column = PROVIDER_ORGANIZATION_ID,
-     .prefix = "org"},
-    {.name = "workspace_id",
-     .kind = FIELD_ID,
-     .column = PROVIDER_WORKSPACE_ID,
-     .prefix = "ws",
-     .flags = FIELD_FILTER},
-    {.name = "name",
-     .kind = FIELD_TEXT,
-     .column = PROVIDER_NAME,
-     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
-     .min = 1,
-     .max = 100,
-     .check = check_provider_name},
+    FIELD_ORGANIZATION(PROVIDER),
+    FIELD_WORKSPACE(PROVIDER),
+    FIELD_NAME(PROVIDER, 100, check_provider_name),
     {.name = "kind",
      .kind = FIELD_TEXT,
      .column = PROVIDER_KIND,
@@ -135,15 +123,29 @@ static void set_fields(struct change *ch, const struct provider_secrets *s)
                    (int64_t)provider_secrets_keys(s, ch->call->arena, NULL));
 }
 
+static bool set_references(struct change *ch, const struct provider_secrets *s)
+{
+    struct object_value *v = &ch->now.v[PROVIDER_CREDENTIAL_REFERENCE_NAMES];
+    struct str members, *names;
+    size_t n;
+    if (!provider_secrets_references(s, ch->call->arena, &members, &names, &n)) {
+        return false;
+    }
+    object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_REFERENCES], members);
+    *v = (struct object_value){.state = OBJECT_SET, .list = names, .n = n};
+    return true;
+}
+
 static void clear_credential(struct change *ch, const struct provider_secrets *none)
 {
     object_set_null(&ch->now.v[PROVIDER_CREDENTIAL]);
     object_set_null(&ch->now.v[PROVIDER_CREDENTIAL_KEK]);
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_MASK], STR_LIT(""));
     set_fields(ch, none);
+    (void)set_references(ch, none);
 }
 
-/* The mask is the first API key's, else that of the first secret. */
+/* The mask is the first API key's, else that of the first secret; a reference is shown as it is. */
 static bool seal_credential(struct change *ch, const struct provider_secrets *s, struct str secret,
                             struct error *err)
 {
@@ -156,9 +158,10 @@ static bool seal_credential(struct change *ch, const struct provider_secrets *s,
     apikey_mask(shown.ptr[0] == '{' ? STR_LIT("") : shown, mask);
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL], sealed);
     object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_KEK], str_of(seal_current_id(keys)));
-    object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_MASK], arena_str(a, str_of(mask)));
+    object_set_text(&ch->now.v[PROVIDER_CREDENTIAL_MASK],
+                    reference_is(shown) ? shown : arena_str(a, str_of(mask)));
     set_fields(ch, s);
-    return sealed.ptr || error_set(err, ERR_OVERLOADED, "%s", "");
+    return (sealed.ptr && set_references(ch, s)) || error_set(err, ERR_OVERLOADED, "%s", "");
 }
 
 static struct str get_before(void *arg, struct str name)
@@ -269,6 +272,8 @@ static void show(struct call *c, struct json_writer *w, const struct object *row
     (void)c;
     (void)loaded;
     provider_settings_show(w, row, false);
+    json_name(w, "references");
+    json_put_raw(w, row->v[PROVIDER_CREDENTIAL_REFERENCES].text);
 }
 
 static bool removing(struct change *ch, struct error *err)

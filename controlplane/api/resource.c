@@ -313,7 +313,8 @@ bool resource_workspace_named(struct call *c, struct str text, struct uuid *ret,
     }
     *ret = row.v[WORKSPACE_ID].uuid;
     /* one that the actor has nothing to do with is not there for them */
-    return call_may(c, PERMISSION_WORKSPACE_READ, ret) || error_set(err, ERR_NOT_FOUND, "%s", "");
+    return call_may(c, PERMISSION_WORKSPACE_READ, ret) || call_may(c, c->route->permission, ret) ||
+           error_set(err, ERR_NOT_FOUND, "%s", "");
 }
 
 bool resource_read_workspace(struct call *c, const struct body_value *body,

@@ -45,6 +45,22 @@ struct field {
     {                                                                         \
         .name = "updated_at", .kind = FIELD_TIME, .column = p##_UPDATED_AT    \
     }
+#define FIELD_ORGANIZATION(p)                                                       \
+    {                                                                               \
+        .name = "organization_id", .kind = FIELD_ID, .column = p##_ORGANIZATION_ID, \
+        .prefix = "org"                                                             \
+    }
+#define FIELD_WORKSPACE(p)                                                                    \
+    {                                                                                         \
+        .name = "workspace_id", .kind = FIELD_ID, .column = p##_WORKSPACE_ID, .prefix = "ws", \
+        .flags = FIELD_FILTER                                                                 \
+    }
+#define FIELD_NAME(p, longest, name_check)                                                \
+    {                                                                                     \
+        .name = "name", .kind = FIELD_TEXT, .column = p##_NAME,                           \
+        .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER, .min = 1, .max = (longest), \
+        .check = (name_check)                                                             \
+    }
 #define FIELD_OWNED_BY(p)                                                                     \
     {                                                                                         \
         .name = "owned_by", .kind = FIELD_TEXT, .column = p##_OWNED_BY, .flags = FIELD_FILTER \

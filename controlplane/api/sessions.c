@@ -1,24 +1,27 @@
-/* Signing in and out. A wrong password and an unknown account get the same answer in the same time;
- * attempts are counted before the password is looked at (store/login_throttle.h). */
+/* Signing in by password, signing out, and the list of sessions. A wrong password and an unknown
+ * account get the same answer in the same time; attempts are counted before the password is looked
+ * at (store/login_throttle.h). Signing in by an identity provider stands in oidc.c. */
 #include "controlplane/store/sessions.h"
 
 #include <stdio.h>
 
 #include "controlplane/api/resources.h"
+#include "controlplane/http/page.h"
 #include "controlplane/http/reply.h"
+#include "controlplane/identity/login.h"
 #include "controlplane/rules/validate.h"
 #include "controlplane/secrets/password.h"
 #include "controlplane/store/login_throttle.h"
 #include "controlplane/store/organizations.h"
 #include "controlplane/store/users.h"
 
-struct login {
+struct password_login {
     struct str email, password;
     struct user_login user;
     bool known;
 };
 
-static bool read_login(struct call *c, struct login *ret, struct error *err)
+static bool read_login(struct call *c, struct password_login *ret, struct error *err)
 {
     static const char *const names[] = {"email", "password", NULL};
     const struct body_value *email = body_get(&c->body, "email"),
@@ -35,7 +38,7 @@ static bool read_login(struct call *c, struct login *ret, struct error *err)
 
 /* Counts the attempt and finds the account, in one transaction of its own that stands whatever
  * comes next. */
-static bool take_attempt(struct call *c, struct login *l, struct error *err)
+static bool take_attempt(struct call *c, struct password_login *l, struct error *err)
 {
     const struct api_context *api = c->context;
     uint64_t wait_s = 0;
@@ -79,6 +82,7 @@ static bool show_memberships(struct call *c, struct tx *t, struct error *err)
         reply_put_id(w, "organization_id", "org", &g->organization);
         reply_put_id(w, "workspace_id", "ws", &g->workspace);
         json_field_z(w, "role", role_name(g->role));
+        reply_put_id(w, "role_id", "role", &g->role_id);
         json_object_end(w);
     }
     json_array_end(w);
@@ -111,10 +115,15 @@ static bool show_session(struct call *c, struct tx *t, struct error *err)
     struct json_writer *w = &c->json;
     json_object_begin(w);
     if (c->actor.token) {
-        json_name(w, "token");
+        static const char *const kinds[] = {"user", "token", "key", "signed_token"};
+        static const char *const prefixes[] = {"usr", "tok", "key", "usr"};
+        json_name(w, kinds[c->actor.kind]);
         json_object_begin(w);
-        reply_put_id(w, "id", "tok", &c->actor.id);
+        reply_put_id(w, "id", prefixes[c->actor.kind], &c->actor.id);
         json_field_str(w, "name", c->actor.name);
+        if (!uuid_is_nil(&c->actor.issuer)) {
+            reply_put_id(w, "issuer_id", "iss", &c->actor.issuer);
+        }
         json_object_end(w);
     } else {
         json_name(w, "user");
@@ -125,6 +134,8 @@ static bool show_session(struct call *c, struct tx *t, struct error *err)
         json_field_bool(w, "platform_admin", c->actor.platform);
         json_object_end(w);
         json_field_str(w, "csrf_token", c->actor.csrf);
+        reply_put_id(w, "session_id", "ses", &c->actor.session);
+        reply_put_id(w, "issuer_id", "iss", &c->actor.issuer);
     }
     json_field_bool(w, "platform_admin", c->actor.platform);
     if (!show_memberships(c, t, err)) {
@@ -144,7 +155,8 @@ static void set_user_actor(struct call *c, struct tx *t, const struct uuid *user
     tx_set_actor(t, &who);
 }
 
-static bool finish_login(struct call *c, struct tx *t, const struct login *l, struct error *err)
+static bool finish_login(struct call *c, struct tx *t, const struct password_login *l,
+                         struct error *err)
 {
     const struct actor_config *actors = c->router->actors;
     struct object_query q = {.limit = 1};
@@ -163,13 +175,13 @@ static bool finish_login(struct call *c, struct tx *t, const struct login *l, st
                               .name = row.v[USER_EMAIL].text,
                               .display_name = row.v[USER_NAME].text};
     return session_delete_ended(t, err) && actor_load_grants(t, c->arena, &c->actor, err) &&
-           actor_sign_in(actors, c->request, t, &l->user.id, &c->actor, err) &&
+           actor_sign_in(actors, c->request, t, &l->user.id, NULL, &c->actor, err) &&
            tx_audit(t, "session.create", "session", NULL, &c->actor.session, "", NULL, NULL, err) &&
            show_session(c, t, err);
 }
 
 /* Takes long, by intent. */
-static bool password_is(struct call *c, const struct login *l)
+static bool password_is(struct call *c, const struct password_login *l)
 {
     http_wait_begin(c->request);
     bool right = password_verify(l->password, l->known ? l->user.password_hash.ptr : NULL);
@@ -177,10 +189,36 @@ static bool password_is(struct call *c, const struct login *l)
     return right;
 }
 
+/* In a transaction of its own: the attempt itself came to nothing. */
+static void note_refusal(struct call *c, const struct password_login *l, const char *after)
+{
+    const struct api_context *api = c->context;
+    struct error ignored = ERROR_INIT;
+    struct str name = validate_utf8(l->email) ? arena_str(c->arena, l->email) : STR_NONE;
+    struct tx_actor who = {.kind = "system",
+                           .address = http_peer(c->request).ptr,
+                           .request_id = http_request_id(c->request)};
+    struct tx *t = tx_begin(api->pool, TX_SYSTEM, NULL, &ignored);
+    if (!t) {
+        return;
+    }
+    tx_set_actor(t, &who);
+    if (!tx_audit(t, "session.refused", "session", NULL, NULL, name.ptr ? name.ptr : "", NULL,
+                  after, &ignored)) {
+        tx_rollback(t);
+        return;
+    }
+    (void)tx_commit(t, NULL, &ignored);
+}
+
 bool session_create_call(struct call *c, struct error *err)
 {
     const struct api_context *api = c->context;
-    struct login l = {.known = false};
+    struct password_login l = {.known = false};
+    if (api->local_login_off) {
+        return error_set(err, ERR_FORBIDDEN,
+                         "sign-in by password is switched off: use an identity provider");
+    }
     if (!actor_same_origin(c->router->actors, c->request)) {
         return error_set(err, ERR_CSRF, "request comes from another site");
     }
@@ -189,6 +227,7 @@ bool session_create_call(struct call *c, struct error *err)
     }
     bool right = password_is(c, &l);
     if (!right || !l.known || l.user.disabled) {
+        note_refusal(c, &l, "{\"reason\": \"e-mail address or password is wrong\"}");
         return error_set(err, ERR_UNAUTHENTICATED, "e-mail address or password is wrong");
     }
     struct tx *t = tx_begin(api->pool, TX_SYSTEM, NULL, err);
@@ -208,13 +247,28 @@ bool session_get_call(struct call *c, struct error *err)
     return show_session(c, c->tx, err);
 }
 
+/* Where the session came by an identity provider that has a sign-out of its own, the answer says
+ * where the browser goes to end that, too. */
 bool session_delete_call(struct call *c, struct error *err)
 {
-    c->status = 204;
+    const struct api_context *api = c->context;
+    const struct actor_config *actors = c->router->actors;
+    struct str url = STR_NONE;
     if (c->actor.token) {
         return error_set(err, ERR_BAD_REQUEST, "a token has no session: revoke it instead");
     }
-    actor_forget_cookie(c->router->actors, c->request);
+    if (api->identity && !uuid_is_nil(&c->actor.issuer)) {
+        url = login_logout_url(api->identity, c->tx, &c->actor.session,
+                               actor_public_base(actors, c->request), c->arena);
+    }
+    actor_forget_cookie(actors, c->request);
+    c->status = 204;
+    if (url.ptr) {
+        c->status = 200;
+        json_object_begin(&c->json);
+        json_field_str(&c->json, "logout_url", url);
+        json_object_end(&c->json);
+    }
     return session_delete(c->tx, &c->actor.session, err) &&
            tx_audit(c->tx, "session.delete", "session", NULL, &c->actor.session, "", NULL, NULL,
                     err);
@@ -256,7 +310,7 @@ static bool store_password(struct call *c, struct tx *t, struct str hash, struct
 bool session_password_call(struct call *c, struct error *err)
 {
     const struct api_context *api = c->context;
-    struct login l = {.email = c->actor.name};
+    struct password_login l = {.email = c->actor.name};
     struct str new_password;
     char hash[PASSWORD_HASH_MAX];
     if (c->actor.token) {

@@ -67,6 +67,9 @@ static void show_attempt(struct json_writer *w, const struct lines *l,
     json_field_str(w, "kind", at->kind);
     json_field_str(w, "option", at->option);
     json_field_i64(w, "credential", at->credential);
+    json_field_i64(w, "list_nanousd", at->list_nanousd);
+    json_field_i64(w, "ratio_ppm", at->ratio_ppm);
+    json_field_str(w, "service_tier", at->service_tier);
     show_quantities(w, l, at);
     json_object_end(w);
 }
@@ -83,6 +86,27 @@ static void show_routing(struct json_writer *w, const struct usage_event *e)
     reply_put_id(w, "prompt_id", "prm", &e->prompt_id);
     json_field_i64(w, "prompt_version", e->prompt_version);
     reply_put_id(w, "mirror_of", "evt", &e->mirror_of);
+}
+
+/* For whom it was, at whose price, and out of which budgets. */
+static void show_governance(struct json_writer *w, const struct usage_event *e)
+{
+    reply_put_id(w, "team_id", "team", &e->team);
+    reply_put_id(w, "service_account_id", "sa", &e->service_account);
+    json_field_str(w, "end_user", e->end_user);
+    json_name(w, "tags");
+    json_array_begin(w);
+    for (size_t i = 0; i < e->n_tags; i++) {
+        json_put_str(w, e->tags[i]);
+    }
+    json_array_end(w);
+    json_field_str(w, "price_group", e->price_group);
+    reply_put_id(w, "price_book_id", "pbk", &e->price_book);
+    json_field_i64(w, "list_nanousd", e->list_nanousd);
+    json_field_i64(w, "custom_nanousd", e->custom_nanousd);
+    json_field_str(w, "downgraded_from", e->downgraded_from);
+    json_name(w, "charges");
+    json_put_raw(w, e->charges_json);
 }
 
 static void show_event(struct json_writer *w, const struct lines *l, const struct usage_event *e)
@@ -112,6 +136,7 @@ static void show_event(struct json_writer *w, const struct lines *l, const struc
     json_put_raw(w, e->metadata_json);
     json_field_str(w, "trace_id", e->trace_id);
     show_routing(w, e);
+    show_governance(w, e);
     reply_put_time(w, "received_at", e->received_ms);
     json_name(w, "attempts");
     json_array_begin(w);
@@ -146,6 +171,11 @@ bool query_time(const struct call *c, const char *name, uint64_t *ret_ms, struct
     return !s.ptr || clock_parse_rfc3339(s, ret_ms) ||
            error_set_param(err, ERR_INVALID_FIELD, name,
                            "%s must be a time such as \"2030-01-31T12:00:00Z\"", name);
+}
+
+bool query_span(const struct call *c, uint64_t *ret_from_ms, uint64_t *ret_to_ms, struct error *err)
+{
+    return query_time(c, "from", ret_from_ms, err) && query_time(c, "to", ret_to_ms, err);
 }
 
 /* "200", or "5xx" for a class. */
@@ -198,8 +228,7 @@ static bool read_filters(struct call *c, struct usage_query *q, struct filter_id
     return read_id(c, "key_id", "key", &ids->key, &q->key, err) &&
            read_id(c, "config_id", "cfg", &ids->config, &q->config, err) &&
            read_id(c, "prompt_id", "prm", &ids->prompt, &q->prompt, err) &&
-           read_status(c, &q->status, err) && query_time(c, "from", &q->from_ms, err) &&
-           query_time(c, "to", &q->to_ms, err);
+           read_status(c, &q->status, err) && query_span(c, &q->from_ms, &q->to_ms, err);
 }
 
 bool event_list_call(struct call *c, struct error *err)

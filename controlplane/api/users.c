@@ -8,6 +8,7 @@
 #include "controlplane/rules/validate.h"
 #include "controlplane/secrets/password.h"
 #include "controlplane/store/admin_tokens.h"
+#include "controlplane/store/changes.h"
 #include "controlplane/store/sessions.h"
 #include "controlplane/store/virtual_keys.h"
 
@@ -63,6 +64,23 @@ static bool prepare(struct change *ch, struct error *err)
     return hash ? password_hash(password, hash, err) : error_set(err, ERR_OVERLOADED, "%s", "");
 }
 
+/* The keys of who is disabled do not work; the data planes learn of people by their keys. */
+static bool note_keys(struct change *ch, struct error *err)
+{
+    struct user_key *keys;
+    size_t n;
+    if (ch->creating || ch->before.v[USER_DISABLED].integer == ch->now.v[USER_DISABLED].integer) {
+        return true;
+    }
+    if (!user_keys(ch->call->tx, &ch->now.v[USER_ID].uuid, ch->call->arena, &keys, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        tx_change(ch->call->tx, CONFIG_KEY, &keys[i].organization, &keys[i].id, false);
+    }
+    return true;
+}
+
 /* A new password and a disabled account end the user's sessions (but the one that asks). */
 static bool stored(struct change *ch, struct error *err)
 {
@@ -74,7 +92,8 @@ static bool stored(struct change *ch, struct error *err)
         return false;
     }
     bool ends = !ch->creating && (ch->extra || ch->now.v[USER_DISABLED].integer);
-    return !ends || session_delete_others(t, id, &ch->call->actor.session, err);
+    return note_keys(ch, err) &&
+           (!ends || session_delete_others(t, id, &ch->call->actor.session, err));
 }
 
 static bool leave_key(struct change *key, struct error *err)

@@ -7,36 +7,51 @@
 #include "controlplane/store/organizations.h"
 
 static const struct field fields[] = {
-    {.name = "organization_id",
-     .kind = FIELD_ID,
-     .column = WORKSPACE_ORGANIZATION_ID,
-     .prefix = "org"},
-    {.name = "name",
-     .kind = FIELD_TEXT,
-     .column = WORKSPACE_NAME,
-     .flags = FIELD_WRITE | FIELD_REQUIRED | FIELD_FILTER,
-     .min = 1,
-     .max = 100,
-     .check = validate_name},
+    FIELD_ORGANIZATION(WORKSPACE),
+    FIELD_NAME(WORKSPACE, 100, validate_name),
     {.name = "settings",
      .kind = FIELD_OBJECT,
      .column = WORKSPACE_SETTINGS,
      .flags = FIELD_WRITE,
      .max = 16384},
+    {.name = "price_group",
+     .kind = FIELD_TEXT,
+     .column = WORKSPACE_PRICE_GROUP,
+     .flags = FIELD_WRITE | FIELD_FILTER,
+     .max = 100},
     FIELD_OWNED_BY(WORKSPACE),
     FIELD_ROW_TIMES(WORKSPACE),
 };
 
+static bool prepare(struct change *ch, struct error *err)
+{
+    return price_group_take(ch, WORKSPACE_PRICE_GROUP, err);
+}
+
+/* What goes with it is told to the data planes, too. */
 static bool removing(struct change *ch, struct error *err)
 {
     bool used;
+    struct call *c = ch->call;
+    struct organization_part *parts;
+    size_t n;
     const struct uuid *id = &ch->before.v[WORKSPACE_ID].uuid;
-    return organization_in_use(ch->call->tx, &ch->call->organization, id, &used, err) &&
-           (!used ||
-            error_set(
-                err, ERR_CONFLICT,
-                "workspace still has keys, providers, models, configs or prompts: revoke or delete "
-                "those first"));
+    if (!organization_in_use(c->tx, &c->organization, id, &used, err)) {
+        return false;
+    }
+    if (used) {
+        return error_set(
+            err, ERR_CONFLICT,
+            "workspace still has keys, providers, models, configs or prompts: revoke or delete "
+            "those first");
+    }
+    if (!organization_parts(c->tx, &c->organization, id, c->arena, &parts, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        tx_change(c->tx, parts[i].kind, &c->organization, &parts[i].id, true);
+    }
+    return true;
 }
 
 const struct resource workspace_resource = {
@@ -47,5 +62,6 @@ const struct resource workspace_resource = {
     .n_fields = sizeof fields / sizeof fields[0],
     .read = PERMISSION_WORKSPACE_READ,
     .change_kind = CONFIG_WORKSPACE,
+    .prepare = prepare,
     .removing = removing,
 };

@@ -14,6 +14,7 @@
 #define SERVER_CERT_DAYS 825
 #define SYNC_THREADS 3
 #define REPORT_THREADS 3
+#define LEASE_THREADS 3
 #define JOBS_MAX 8192
 #define CALLS_MAX 20000
 
@@ -41,7 +42,10 @@ static void take_request(struct channel *c, enum lane_kind lane, struct link_cal
 {
     struct request_job *j = mem_alloc(sizeof(*j));
     *j = (struct request_job){c, lane, call, message};
-    if (!work_push(lane == LANE_REPORT ? c->reports : c->syncs, run_request, j)) {
+    struct work *workers = lane == LANE_REPORT  ? c->reports
+                           : lane == LANE_LEASE ? c->leases
+                                                : c->syncs;
+    if (!work_push(workers, run_request, j)) {
         run_request(j, false);
     }
 }
@@ -173,13 +177,15 @@ static void init_locks(struct channel *c)
 
 static bool start(struct channel *c, struct error *err)
 {
-    struct state_config sc = {.pool = c->config.pool, .keys = c->config.keys};
+    struct state_config sc = {
+        .pool = c->config.pool, .keys = c->config.keys, .references = c->config.references};
     if (!make_certificate(c, err) || !(c->state = state_load(&sc, err))) {
         return false;
     }
     c->syncs = work_new(SYNC_THREADS, JOBS_MAX);
     c->reports = work_new(REPORT_THREADS, JOBS_MAX);
-    if (!c->syncs || !c->reports) {
+    c->leases = work_new(LEASE_THREADS, JOBS_MAX);
+    if (!c->syncs || !c->reports || !c->leases) {
         return error_set(err, ERR_INTERNAL, "cannot start threads");
     }
     if (!open_listeners(c, err)) {
@@ -229,6 +235,7 @@ void channel_stop(struct channel *c)
     pump_stop(c);
     work_stop(c->syncs);
     work_stop(c->reports);
+    work_stop(c->leases);
     if (c->endpoints_json) {
         (void)instances_leave(c->config.pool, &c->instance, &err);
     }
@@ -239,6 +246,7 @@ void channel_stop(struct channel *c)
     sessions_free(c);
     work_free(c->syncs);
     work_free(c->reports);
+    work_free(c->leases);
     state_free(c->state);
     pthread_cond_destroy(&c->command_done);
     pthread_cond_destroy(&c->books_wake);

@@ -11,12 +11,14 @@
 struct channel;
 struct db_pool;
 struct seal_keys;
+struct references;
 struct tx;
 
 struct channel_config {
     struct db_pool *pool;
     const struct seal_keys *keys;
-    const char *address;   /* to bind: "127.0.0.1" */
+    struct references *references; /* controlplane/secrets/reference.h; NULL: none */
+    const char *address;           /* to bind: "127.0.0.1" */
     const char *advertise; /* name or address that proxies reach this instance by; goes into the
                               certificate */
     uint16_t port;         /* sync; announce = port + 1, report = port + 2, lease = port + 3 */

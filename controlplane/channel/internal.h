@@ -100,7 +100,7 @@ struct channel {
     char *ca_cert, *ca_key, *cert, *key, *chain;
     struct state *state;
     struct watch *watch;
-    struct work *syncs, *reports;
+    struct work *syncs, *reports, *leases;
     struct link_server *sync, *report, *lease;
     struct link_pub *announce;
     char urls[4][192]; /* announce, sync, report, lease */
@@ -148,6 +148,12 @@ void session_finish_error(struct channel *c, struct session *s, enum lane_kind l
 void session_end(struct channel *c, struct session *s, struct link_call *calls[LANE_COUNT]);
 void session_unref_locked(struct session *s);
 void session_unref(struct channel *c, struct session *s);
+/* Is a workspace served by the session's plane? For the books; arg: a session_scope. */
+struct session_scope {
+    const struct channel *channel;
+    const struct session *session;
+};
+bool session_serves(void *arg, const struct uuid *organization, const struct uuid *workspace);
 /* Ends every session of the plane and tells it so. */
 void sessions_end_plane(struct channel *c, const struct uuid *plane);
 /* Ends what was left over; on stop, without answering. */
@@ -186,6 +192,9 @@ void command_notified(struct channel *c, struct str id);
 /* ---- report.c ---- */
 
 void report_request(struct channel *c, struct session *s, uint64_t sequence, struct str body);
+
+/* ---- lease.c ---- */
+
 void lease_request(struct channel *c, struct session *s, uint64_t sequence, struct str body);
 
 /* ---- pump.c ---- */

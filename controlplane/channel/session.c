@@ -104,6 +104,12 @@ void session_unref(struct channel *c, struct session *s)
     pthread_mutex_unlock(&c->lock);
 }
 
+bool session_serves(void *arg, const struct uuid *organization, const struct uuid *workspace)
+{
+    const struct session_scope *s = arg;
+    return state_serves(s->channel->state, &s->session->group, organization, workspace);
+}
+
 void session_end(struct channel *c, struct session *s, struct link_call *calls[LANE_COUNT])
 {
     for (int i = 0; i < LANE_COUNT; i++) {

@@ -6,18 +6,27 @@
 
 #include "common/crypto.h"
 #include "common/rules/apikey.h"
+#include "common/rules/ip_block.h"
+#include "controlplane/http/actor_signed.h"
+#include "controlplane/identity/login.h"
 #include "controlplane/rules/validate.h"
+#include "controlplane/secrets/seal.h"
 #include "controlplane/store/admin_tokens.h"
+#include "controlplane/store/key_logins.h"
 #include "controlplane/store/memberships.h"
 #include "controlplane/store/sessions.h"
 
 #define TOKEN_BYTES 32
 #define TOKEN_TEXT 44 /* base64url of 32 bytes with NUL */
 
-static const char *cookie_name(const struct actor_config *c)
+#define SESSION_COOKIE "weir_session"
+
+/* "__Host-" binds a cookie to this very host, where it may be used. */
+static struct str cookie_name(const struct actor_config *c, struct http_request *r,
+                              const char *name)
 {
     bool host = c->secure_cookies && strcmp(c->base_path, "/") == 0;
-    return host ? "__Host-weir_session" : "weir_session";
+    return arena_printf(http_arena(r), "%s%s", host ? "__Host-" : "", name);
 }
 
 static void derive_csrf(struct str token, char out[static TOKEN_TEXT])
@@ -28,22 +37,44 @@ static void derive_csrf(struct str token, char out[static TOKEN_TEXT])
     (void)crypto_base64url(mac, sizeof mac, out);
 }
 
-static void set_cookie(const struct actor_config *c, struct http_request *r, const char *value,
-                       uint64_t max_age_s)
+void actor_set_cookie(const struct actor_config *c, struct http_request *r, const char *name,
+                      const char *value, uint64_t max_age_s)
 {
-    struct str text = arena_printf(
-        http_arena(r), "%s=%s; Path=%s; HttpOnly; SameSite=Lax; Max-Age=%llu%s", cookie_name(c),
-        value, c->base_path, (unsigned long long)max_age_s, c->secure_cookies ? "; Secure" : "");
+    struct str full = cookie_name(c, r, name);
+    struct str text =
+        arena_printf(http_arena(r), "%s=%s; Path=%s; HttpOnly; SameSite=Lax; Max-Age=%llu%s",
+                     full.ptr ? full.ptr : name, value, c->base_path, (unsigned long long)max_age_s,
+                     c->secure_cookies ? "; Secure" : "");
     http_reply_header(r, "set-cookie", text.ptr ? text.ptr : "");
+}
+
+struct str actor_cookie(const struct actor_config *c, struct http_request *r, const char *name)
+{
+    struct str full = cookie_name(c, r, name);
+    return full.ptr ? http_cookie(r, full.ptr) : STR_NONE;
 }
 
 void actor_forget_cookie(const struct actor_config *c, struct http_request *r)
 {
-    set_cookie(c, r, "", 0);
+    actor_set_cookie(c, r, SESSION_COOKIE, "", 0);
+}
+
+/* Whoever signs in anew does not go on as who they were. */
+static bool end_former(const struct actor_config *c, struct http_request *r, struct tx *t,
+                       struct error *err)
+{
+    struct str cookie = actor_cookie(c, r, SESSION_COOKIE);
+    uint8_t hash[32];
+    if (!cookie.ptr || cookie.len != TOKEN_TEXT - 1) {
+        return true;
+    }
+    crypto_sha256(cookie.ptr, cookie.len, hash);
+    return session_delete_by_token(t, hash, err);
 }
 
 bool actor_sign_in(const struct actor_config *c, struct http_request *r, struct tx *t,
-                   const struct uuid *user, struct actor *ret, struct error *err)
+                   const struct uuid *user, const struct actor_proof *proof, struct actor *ret,
+                   struct error *err)
 {
     uint8_t random[TOKEN_BYTES], token_hash[32], csrf_hash[32];
     char token[TOKEN_TEXT], csrf[TOKEN_TEXT];
@@ -56,17 +87,25 @@ bool actor_sign_in(const struct actor_config *c, struct http_request *r, struct 
     if (!agent.ptr || !validate_utf8(agent)) {
         agent = STR_LIT("");
     }
-    struct session_new s = {.user = *user,
+    struct session_new s = {.id = uuid_v7(),
+                            .user = *user,
                             .token_hash = token_hash,
                             .csrf_hash = csrf_hash,
                             .address = http_peer(r),
                             .user_agent = agent.len <= 200 ? agent : STR_LIT(""),
                             .max_ms = c->session_max_ms};
-    if (!session_create(t, &s, &ret->session, err)) {
+    if (proof && c->identity) {
+        s.issuer = proof->issuer;
+        s.platform_admin = proof->platform_admin;
+        s.id_token = login_seal_id_token(c->identity, &s.id, proof->id_token, http_arena(r));
+        s.id_token_kek = seal_current_id(identity_seal_keys(c->identity));
+    }
+    if (!end_former(c, r, t, err) || !session_create(t, &s, err)) {
         return false;
     }
+    ret->session = s.id;
     ret->csrf = arena_str(http_arena(r), str_of(csrf));
-    set_cookie(c, r, token, c->session_max_ms / 1000);
+    actor_set_cookie(c, r, SESSION_COOKIE, token, c->session_max_ms / 1000);
     return true;
 }
 
@@ -74,6 +113,15 @@ bool actor_load_grants(struct tx *t, struct arena *a, struct actor *actor, struc
 {
     if (!membership_grants(t, &actor->id, a, &actor->grants, &actor->n_grants, err)) {
         return false;
+    }
+    if (!uuid_is_nil(&actor->organization)) {
+        size_t kept = 0;
+        for (size_t i = 0; i < actor->n_grants; i++) {
+            if (uuid_eq(&actor->grants[i].organization, &actor->organization)) {
+                actor->grants[kept++] = actor->grants[i];
+            }
+        }
+        actor->n_grants = kept;
     }
     if (actor->platform) {
         /* membership_grants leaves room for one more */
@@ -103,6 +151,8 @@ static bool by_session(const struct actor_config *c, struct http_request *r, str
                           .id = s.user,
                           .name = s.email,
                           .display_name = s.name,
+                          .issuer = s.issuer,
+                          .organization = s.organization,
                           .session = s.id,
                           .csrf = arena_str(a, str_of(csrf))};
     return actor_load_grants(t, a, ret, err);
@@ -128,11 +178,61 @@ static bool by_token(struct http_request *r, struct tx *t, struct str text, stru
     if ((g->role == ROLE_PLATFORM_ADMIN) != uuid_is_nil(&found.organization)) {
         g->role = ROLE_NONE; /* a row that nobody should have written grants nothing */
     }
-    *ret = (struct actor){.token = true,
+    *ret = (struct actor){.kind = ACTOR_TOKEN,
+                          .token = true,
                           .platform = g->role == ROLE_PLATFORM_ADMIN,
                           .id = found.id,
                           .name = found.name,
                           .display_name = found.name,
+                          .grants = g,
+                          .n_grants = 1};
+    return true;
+}
+
+static bool address_fits(const struct key_login *k, struct str peer)
+{
+    struct ip_block address, block;
+    if (k->n_ip_allow == 0) {
+        return true;
+    }
+    for (size_t i = 0; ip_block_parse_peer(peer, &address) && i < k->n_ip_allow; i++) {
+        if (ip_block_parse(k->ip_allow[i], &block) && ip_block_holds(&block, address.b)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool by_key(struct http_request *r, struct tx *t, struct str text, struct actor *ret,
+                   struct error *err)
+{
+    static const struct permission_set none;
+    uint8_t hash[32];
+    struct key_login k;
+    apikey_hash(text, hash);
+    if (!key_login_find(t, hash, http_arena(r), &k, err)) {
+        return err->code == ERR_NOT_FOUND ? error_set(err, ERR_INVALID_KEY, "key is not recognised")
+                                          : false;
+    }
+    if (memcmp(&k.permissions, &none, sizeof none) == 0) {
+        return error_set(err, ERR_INVALID_KEY, "key has no permissions for the admin API");
+    }
+    if (!address_fits(&k, http_peer(r))) {
+        return error_set(err, ERR_ADDRESS_NOT_ALLOWED, "%s", "");
+    }
+    struct grant *g = arena_zalloc(http_arena(r), 2 * sizeof *g);
+    if (!g) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    g->organization = k.organization;
+    g->workspace = k.workspace;
+    g->role = ROLE_CUSTOM;
+    g->permissions = k.permissions;
+    *ret = (struct actor){.kind = ACTOR_KEY,
+                          .token = true,
+                          .id = k.id,
+                          .name = k.name,
+                          .display_name = k.name,
                           .grants = g,
                           .n_grants = 1};
     return true;
@@ -151,24 +251,57 @@ static struct str bearer(struct http_request *r)
     return STR_LIT("");
 }
 
+static bool in_transaction(const struct actor_config *c, struct http_request *r, struct str text,
+                           bool (*find)(struct http_request *, struct tx *, struct str,
+                                        struct actor *, struct error *),
+                           struct actor *ret, struct error *err)
+{
+    struct tx *t = tx_begin(c->pool, TX_SYSTEM, NULL, err);
+    if (!t) {
+        return false;
+    }
+    if (!find(r, t, text, ret, err)) {
+        tx_rollback(t);
+        return false;
+    }
+    return tx_commit(t, NULL, err);
+}
+
+static bool by_bearer(const struct actor_config *c, struct http_request *r, struct str token,
+                      struct actor *ret, struct error *err)
+{
+    bool valid = false, ours = apikey_is_ours(token, &valid);
+    if (ours && valid && str_starts(token, STR_LIT(APIKEY_ADMIN))) {
+        return in_transaction(c, r, token, by_token, ret, err);
+    }
+    if (ours && valid && str_starts(token, STR_LIT(APIKEY_LIVE))) {
+        return in_transaction(c, r, token, by_key, ret, err);
+    }
+    if (!ours && c->identity && jwt_looks_like(token)) {
+        return actor_by_signed_token(c, r, token, ret, err);
+    }
+    return error_set(err, ERR_INVALID_KEY,
+                     "Authorization must be \"Bearer\" and an admin token (%s...), a key with "
+                     "permissions for the admin API, or a token of a trusted issuer",
+                     APIKEY_ADMIN);
+}
+
 bool actor_authenticate(const struct actor_config *c, struct http_request *r, struct actor *ret,
                         struct error *err)
 {
-    struct str token = bearer(r), cookie = http_cookie(r, cookie_name(c));
-    bool valid = false, ours = token.ptr && apikey_is_ours(token, &valid);
-    if (token.ptr && (!ours || !valid || !str_starts(token, STR_LIT(APIKEY_ADMIN)))) {
-        return error_set(err, ERR_INVALID_KEY,
-                         "Authorization must be \"Bearer\" and an admin token (%s...)",
-                         APIKEY_ADMIN);
+    struct str token = bearer(r), cookie;
+    if (token.ptr) {
+        return by_bearer(c, r, token, ret, err);
     }
-    if (!token.ptr && (!cookie.ptr || cookie.len != TOKEN_TEXT - 1)) {
+    cookie = actor_cookie(c, r, SESSION_COOKIE);
+    if (!cookie.ptr || cookie.len != TOKEN_TEXT - 1) {
         return error_set(err, ERR_UNAUTHENTICATED, "%s", "");
     }
     struct tx *t = tx_begin(c->pool, TX_SYSTEM, NULL, err);
     if (!t) {
         return false;
     }
-    if (!(token.ptr ? by_token(r, t, token, ret, err) : by_session(c, r, t, cookie, ret, err))) {
+    if (!by_session(c, r, t, cookie, ret, err)) {
         tx_rollback(t);
         return false;
     }
@@ -184,6 +317,21 @@ static struct str origin_of(const char *url)
                                                         : 0;
     struct str rest = str_slice(s, scheme, s.len);
     return str_cut(rest, '/', &head, &tail) ? str_slice(s, 0, scheme + head.len) : s;
+}
+
+struct str actor_public_base(const struct actor_config *c, struct http_request *r)
+{
+    struct str host = http_header(r, "host");
+    if (c->public_url && *c->public_url) {
+        struct str origin = origin_of(c->public_url);
+        return arena_printf(http_arena(r), "%.*s%s", STR_ARG(origin), c->base_path);
+    }
+    if (!host.ptr || host.len == 0 || host.len > 255 || validate_pattern(host) != NULL ||
+        memchr(host.ptr, '/', host.len)) {
+        host = STR_LIT("localhost");
+    }
+    return arena_printf(http_arena(r), "%s://%.*s%s", c->secure_cookies ? "https" : "http",
+                        STR_ARG(host), c->base_path);
 }
 
 bool actor_same_origin(const struct actor_config *c, struct http_request *r)

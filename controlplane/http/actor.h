@@ -1,4 +1,6 @@
-/* Who makes a call: a user by the session cookie, or an admin token by the Authorization header. */
+/* Who makes a call: a user by the session cookie; or by the Authorization header an admin token, a
+ * virtual key that carries permissions for this API, or somebody's signed token (JWT) of an issuer
+ * that is trusted here. */
 #ifndef CONTROLPLANE_HTTP_ACTOR_H
 #define CONTROLPLANE_HTTP_ACTOR_H
 
@@ -6,18 +8,26 @@
 #include "controlplane/rules/permission.h"
 #include "controlplane/store/db.h"
 
+struct identity;
+
 struct actor_config {
     struct db_pool *pool;
-    const char *base_path;  /* "/" or "/weir/" */
-    const char *public_url; /* NULL: not told */
+    struct identity *identity; /* NULL: no signed tokens */
+    const char *base_path;     /* "/" or "/weir/" */
+    const char *public_url;    /* NULL: not told */
     bool secure_cookies;
     uint64_t session_idle_ms, session_max_ms;
 };
 
+enum actor_kind { ACTOR_USER = 0, ACTOR_TOKEN, ACTOR_KEY, ACTOR_SIGNED };
+
 struct actor {
-    bool token; /* else a user with a session */
+    enum actor_kind kind;
+    bool token; /* no user with a session: no cookie, so nothing that a foreign page could use */
     bool platform;
-    struct uuid id; /* of the user or token */
+    struct uuid id;           /* of the user, token or key */
+    struct uuid issuer;       /* who signed them in, or their token; nil: nobody else did */
+    struct uuid organization; /* nil: any; else the issuer's, beyond which they hold nothing */
     struct str name, display_name;
     struct grant *grants;
     size_t n_grants;
@@ -34,12 +44,25 @@ bool actor_check_csrf(const struct actor_config *c, struct http_request *r, cons
 /* Origin and Sec-Fetch-Site, where the client sends them, name this server. */
 bool actor_same_origin(const struct actor_config *c, struct http_request *r);
 
-/* A session for this user: sets the cookie on the reply, fills session and csrf. Inside the
- * caller's transaction. */
+/* What a session is made by, besides a password. */
+struct actor_proof {
+    struct uuid issuer;
+    bool platform_admin; /* by a group rule, for this session */
+    struct str id_token;
+};
+/* A session for this user: sets the cookie on the reply, fills session and csrf; the session that
+ * the browser came with ends. Inside the caller's transaction. proof NULL: a password. */
 bool actor_sign_in(const struct actor_config *c, struct http_request *r, struct tx *t,
-                   const struct uuid *user, struct actor *ret, struct error *err);
+                   const struct uuid *user, const struct actor_proof *proof, struct actor *ret,
+                   struct error *err);
 /* Takes the cookie back. */
 void actor_forget_cookie(const struct actor_config *c, struct http_request *r);
+/* A cookie beside the session's, of that name with what its place demands; "" takes it back. */
+void actor_set_cookie(const struct actor_config *c, struct http_request *r, const char *name,
+                      const char *value, uint64_t max_age_s);
+struct str actor_cookie(const struct actor_config *c, struct http_request *r, const char *name);
+/* "https://host/base/" as browsers reach this server, in the request's arena. */
+struct str actor_public_base(const struct actor_config *c, struct http_request *r);
 /* The roles of a user, platform_admin among them. */
 bool actor_load_grants(struct tx *t, struct arena *a, struct actor *actor, struct error *err);
 /* The distinct organizations that an actor holds a role in; room for n_grants. */

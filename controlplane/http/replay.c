@@ -8,16 +8,6 @@
 #define TABLE "idempotency_keys"
 #define COLUMN "response"
 
-/* Seals are bound to a row's id: here one made from actor and key. */
-static struct uuid row_id(const struct replay *p)
-{
-    uint8_t hash[32];
-    struct uuid id;
-    crypto_hmac_sha256(p->id.actor.ptr, p->id.actor.len, p->id.key.ptr, p->id.key.len, hash);
-    memcpy(id.b, hash, sizeof id.b);
-    return id;
-}
-
 static bool key_is_valid(struct str key)
 {
     for (size_t i = 0; i < key.len; i++) {
@@ -32,7 +22,7 @@ static bool open_answer(struct call *c, const struct replay *p,
                         const struct idempotency_answer *found, struct error *err)
 {
     struct str r = found->response, plain, revision, body;
-    struct uuid row = row_id(p);
+    struct uuid row = idempotency_row(p->id.actor, p->id.key);
     size_t id_len = r.len > 0 ? (unsigned char)r.ptr[0] : 0;
     if (id_len == 0 || r.len < 1 + id_len) {
         return error_set(err, ERR_INTERNAL, "stored answer cannot be read");
@@ -101,7 +91,7 @@ bool replay_save(struct call *c, const struct replay *p, struct error *err)
     if (!p->active) {
         return true;
     }
-    struct uuid row = row_id(p);
+    struct uuid row = idempotency_row(p->id.actor, p->id.key);
     struct str plain = arena_printf(c->arena, "%llu\n%.*s", (unsigned long long)c->revision,
                                     STR_ARG(buffer_str(&c->out)));
     struct str sealed = seal_close(c->router->keys, TABLE, &row, COLUMN, plain, c->arena);

@@ -44,7 +44,8 @@ void http_reply_error(struct http_request *r, const struct error *e)
     buffer_release(&b);
 }
 
-void reply_json(struct http_request *r, int status, const struct buffer *body)
+void reply_text(struct http_request *r, int status, const char *content_type,
+                const struct buffer *body)
 {
     if (body->failed) {
         struct error err = ERROR_INIT;
@@ -53,7 +54,12 @@ void reply_json(struct http_request *r, int status, const struct buffer *body)
         return;
     }
     no_store(r);
-    http_reply(r, status, JSON_TYPE, buffer_str(body));
+    http_reply(r, status, content_type ? content_type : JSON_TYPE, buffer_str(body));
+}
+
+void reply_json(struct http_request *r, int status, const struct buffer *body)
+{
+    reply_text(r, status, NULL, body);
 }
 
 void reply_empty(struct http_request *r, int status)

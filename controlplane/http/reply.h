@@ -13,6 +13,9 @@
 
 /* Sends the buffer as JSON with `cache-control: no-store`; a buffer that failed becomes a 500. */
 void reply_json(struct http_request *r, int status, const struct buffer *body);
+/* The same of another type; NULL: JSON. */
+void reply_text(struct http_request *r, int status, const char *content_type,
+                const struct buffer *body);
 void reply_empty(struct http_request *r, int status);
 /* The headers that every answer of the API and the web admin carries. */
 void reply_guard_headers(struct http_request *r);

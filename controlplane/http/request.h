@@ -5,6 +5,7 @@
 #include "controlplane/http/server.h"
 
 struct MHD_Connection;
+struct streaming;
 
 #define HTTP_REPLY_HEADERS_MAX 24
 
@@ -13,6 +14,8 @@ struct http_request {
     struct MHD_Connection *connection;
     struct arena *arena;
     struct buffer body;
+    size_t max_body;
+    struct streaming *streaming; /* an answer in parts; NULL: none */
     uint64_t begun_ms, discarded;
     struct str method, raw_path, path;
     bool bad_path, bad_query; /* escapes that are none, a NUL, or no UTF-8 */

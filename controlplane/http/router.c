@@ -190,7 +190,7 @@ static bool resolve_organization(struct call *c, struct str path_id, struct erro
 static bool held_anywhere(const struct actor *a, enum permission p)
 {
     for (size_t i = 0; i < a->n_grants; i++) {
-        if (permission_granted(p, a->grants[i].role)) {
+        if (grant_holds(&a->grants[i], p)) {
             return true;
         }
     }
@@ -216,33 +216,28 @@ static bool check_permission(struct call *c, struct error *err)
            error_set(err, ERR_FORBIDDEN, "this needs the permission %s", permission_name(p));
 }
 
-static bool grant_reaches(const struct call *c, const struct grant *g, const struct uuid *workspace)
-{
-    return g->role == ROLE_PLATFORM_ADMIN ||
-           (uuid_eq(&g->organization, &c->organization) &&
-            (uuid_is_nil(&g->workspace) || uuid_eq(&g->workspace, workspace)));
-}
-
 bool call_may(const struct call *c, enum permission p, const struct uuid *workspace)
 {
     for (size_t i = 0; i < c->actor.n_grants; i++) {
         const struct grant *g = &c->actor.grants[i];
-        if (grant_reaches(c, g, workspace) && permission_granted(p, g->role)) {
+        if (grant_reaches(g, &c->organization, workspace) && grant_holds(g, p)) {
             return true;
         }
     }
     return false;
 }
 
+bool call_may_give(const struct call *c, const struct permission_set *given,
+                   const struct uuid *workspace)
+{
+    return grants_may_give(c->actor.grants, c->actor.n_grants, c->route->permission, given,
+                           &c->organization, workspace);
+}
+
 bool call_may_grant(const struct call *c, enum role given, const struct uuid *workspace)
 {
-    for (size_t i = 0; i < c->actor.n_grants; i++) {
-        const struct grant *g = &c->actor.grants[i];
-        if (grant_reaches(c, g, workspace) && role_may_grant(g->role, given)) {
-            return true;
-        }
-    }
-    return false;
+    struct permission_set set = role_permissions(given);
+    return given > ROLE_NONE && given < ROLE_COUNT && call_may_give(c, &set, workspace);
 }
 
 /* --- what was sent --- */
@@ -333,7 +328,7 @@ static bool enter(struct call *c, struct str path_id, struct error *err)
            (!(c->route->flags & (ROUTE_IF_MATCH | ROUTE_IF_MATCH_NEEDED)) || read_if_match(c, err));
 }
 
-static bool open_transaction(struct call *c, struct error *err)
+bool call_begin(struct call *c, struct error *err)
 {
     bool tenant = !(c->route->flags & ROUTE_SYSTEM) && !uuid_is_nil(&c->organization);
     c->tx = tx_begin(c->router->actors->pool, tenant ? TX_TENANT : TX_SYSTEM,
@@ -353,22 +348,31 @@ static bool open_transaction(struct call *c, struct error *err)
     return true;
 }
 
+bool call_end(struct call *c, bool ok, struct error *err)
+{
+    struct tx *t = c->tx;
+    c->tx = NULL;
+    if (!ok) {
+        tx_rollback(t);
+        return false;
+    }
+    return tx_commit(t, NULL, err);
+}
+
 static bool handle_in_transaction(struct call *c, struct error *err)
 {
     struct replay replay = {.active = false};
     bool answered = false;
-    if (!open_transaction(c, err)) {
+    if (!call_begin(c, err)) {
         return false;
     }
     bool ok = replay_begin(c, &replay, &answered, err) &&
               (answered || (c->route->handle(c, err) && (c->undo || replay_save(c, &replay, err))));
-    struct tx *t = c->tx;
-    c->tx = NULL;
-    if (!ok || c->undo) {
-        tx_rollback(t);
-        return ok;
+    if (ok && c->undo) {
+        (void)call_end(c, false, err);
+        return true;
     }
-    return tx_commit(t, NULL, err);
+    return call_end(c, ok, err);
 }
 
 /* Database errors are for the log; users are told that it is so, not why. */
@@ -394,7 +398,7 @@ static void reply(struct call *c)
     if (c->out.len == 0 && !c->out.failed) {
         reply_empty(c->request, c->status == 200 ? 204 : c->status);
     } else {
-        reply_json(c->request, c->status, &c->out);
+        reply_text(c->request, c->status, c->content_type, &c->out);
     }
 }
 

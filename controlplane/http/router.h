@@ -67,8 +67,9 @@ struct call {
     int status;
     struct buffer out;
     struct json_writer json;
-    uint64_t revision; /* ETag, 0: none */
-    bool undo;         /* answer, but roll the transaction back: a dry run */
+    uint64_t revision;        /* ETag, 0: none */
+    const char *content_type; /* of what was written to `out`; NULL: JSON */
+    bool undo;                /* answer, but roll the transaction back: a dry run */
 };
 
 /* path: what stands behind the API's prefix, beginning with '/'. */
@@ -83,12 +84,21 @@ const struct route *router_match(const struct route *routes, size_t n, struct st
 
 /* --- for handlers --- */
 
+/* Opens c->tx as a route without ROUTE_NO_TX finds it: for handlers that make several, one after
+ * the other. */
+bool call_begin(struct call *c, struct error *err);
+/* Commits c->tx where ok, else rolls it back; false unless it is committed. c->tx is NULL then. */
+bool call_end(struct call *c, bool ok, struct error *err);
 /* The current object's revision against If-Match: false with ERR_PRECONDITION_FAILED. */
 bool call_check_revision(const struct call *c, uint64_t revision, struct error *err);
 /* Does the actor hold a permission on an object of this workspace (nil: of the whole organization)?
  */
 bool call_may(const struct call *c, enum permission p, const struct uuid *workspace);
-/* May the actor hand out this role there? */
+/* May the actor hand out these permissions there? Only who holds each of them there, and the one
+ * that the route needs. */
+bool call_may_give(const struct call *c, const struct permission_set *given,
+                   const struct uuid *workspace);
+/* The same of a role of the table. */
 bool call_may_grant(const struct call *c, enum role given, const struct uuid *workspace);
 
 #endif

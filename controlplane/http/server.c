@@ -35,6 +35,8 @@
 /* Bodies of all requests that are being taken in: strangers send them before anybody asks who they
  * are. */
 #define BODIES_MAX ((size_t)128 << 20)
+#define STREAM_BLOCK ((size_t)64 << 10)
+#define STREAM_PART_MAX ((size_t)16 << 20)
 #define DISCARD_MAX(max_body) (4 * (max_body) + ((size_t)1 << 20))
 
 struct http_server {
@@ -141,14 +143,10 @@ void http_reply_header(struct http_request *r, const char *name, const char *val
     }
 }
 
-void http_reply(struct http_request *r, int status, const char *content_type, struct str body)
+static void queue_reply(struct http_request *r, int status, const char *content_type,
+                        struct MHD_Response *m)
 {
-    if (r->replied) {
-        return;
-    }
     r->replied = true;
-    struct MHD_Response *m = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
-                                                             MHD_RESPMEM_MUST_COPY);
     if (!m) {
         return; /* out of memory: the connection is closed */
     }
@@ -163,6 +161,84 @@ void http_reply(struct http_request *r, int status, const char *content_type, st
     }
     (void)MHD_queue_response(r->connection, (unsigned)status, m);
     MHD_destroy_response(m);
+}
+
+void http_reply(struct http_request *r, int status, const char *content_type, struct str body)
+{
+    if (!r->replied) {
+        queue_reply(r, status, content_type,
+                    MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
+                                                    MHD_RESPMEM_MUST_COPY));
+    }
+}
+
+/* --- answers in parts --- */
+
+struct streaming {
+    struct http_server *server;
+    struct http_stream stream;
+    struct buffer part;
+    size_t sent; /* of the part */
+    bool over;
+};
+
+static ssize_t on_more(void *cls, uint64_t position, char *out, size_t room)
+{
+    struct streaming *s = cls;
+    (void)position;
+    while (s->sent == s->part.len) {
+        if (s->over) {
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        }
+        buffer_clear(&s->part);
+        s->sent = 0;
+        turn_take(s->server);
+        s->over = !s->stream.more(s->stream.arg, &s->part);
+        turn_give(s->server);
+        if (s->part.failed) {
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
+    }
+    size_t n = s->part.len - s->sent < room ? s->part.len - s->sent : room;
+    memcpy(out, s->part.ptr + s->sent, n);
+    s->sent += n;
+    return (ssize_t)n;
+}
+
+/* With the request, whose arena the stream may live in; the library lets go of the response later,
+ * but asks for nothing any more. */
+static void streaming_free(struct streaming *s)
+{
+    if (!s) {
+        return;
+    }
+    s->stream.done(s->stream.arg);
+    if (s->part.ptr) {
+        explicit_bzero(s->part.ptr, s->part.cap); /* may show secrets */
+    }
+    buffer_release(&s->part);
+    mem_free(s);
+}
+
+bool http_reply_stream(struct http_request *r, int status, const char *content_type,
+                       const struct http_stream *stream)
+{
+    if (r->replied) {
+        return false;
+    }
+    struct streaming *s = mem_alloc(sizeof *s);
+    *s = (struct streaming){.server = r->server, .stream = *stream};
+    buffer_init(&s->part, STREAM_PART_MAX);
+    struct MHD_Response *m =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_more, s, NULL);
+    if (!m) {
+        buffer_release(&s->part);
+        mem_free(s);
+        return false;
+    }
+    r->streaming = s;
+    queue_reply(r, status, content_type, m);
+    return true;
 }
 
 /* --- taking a request in --- */
@@ -257,13 +333,18 @@ static void check_head(struct http_request *r)
     /* One proxy believes the one, the next the other: what follows would be anybody's request. */
     r->two_lengths = length.ptr && http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING).ptr;
     bool known = length.ptr && str_to_u64(length, &bytes);
-    r->too_large = known && bytes > r->server->config.max_body;
+    r->too_large = known && bytes > r->max_body;
     /* Most clients send the whole body before they look for an answer, and a connection that is
      * closed meanwhile takes the answer along: so what is merely too large is read and thrown away.
      * A client that waits for "100 Continue" is spared that. */
     r->answer_now = r->flooded || r->two_lengths ||
-                    (r->too_large && (bytes > DISCARD_MAX(r->server->config.max_body) ||
+                    (r->too_large && (bytes > DISCARD_MAX(r->max_body) ||
                                       http_header(r, MHD_HTTP_HEADER_EXPECT).ptr));
+}
+
+static size_t body_limit(const struct http_server_config *c, struct str path)
+{
+    return c->large_path && str_ends(path, str_of(c->large_path)) ? c->max_large_body : c->max_body;
 }
 
 static struct http_request *request_new(struct http_server *s, struct MHD_Connection *c,
@@ -276,7 +357,8 @@ static struct http_request *request_new(struct http_server *s, struct MHD_Connec
     r->connection = c;
     r->arena = arena_new(REQUEST_MEMORY);
     r->begun_ms = clock_mono_ms();
-    buffer_init(&r->body, s->config.max_body);
+    r->max_body = body_limit(&s->config, str_of(url));
+    buffer_init(&r->body, r->max_body);
     crypto_hex(id.b, sizeof id.b, hex);
     (void)snprintf(r->id, sizeof r->id, "req_%s", hex);
     r->method = arena_str(r->arena, str_of(method));
@@ -302,7 +384,7 @@ static void answer(struct http_request *r)
         (void)error_set(&err, ERR_OVERLOADED, "too many large requests at once");
     } else if (r->too_large) {
         (void)error_set(&err, ERR_BODY_TOO_LARGE, "body exceeds the limit of %zu bytes",
-                        r->server->config.max_body);
+                        r->max_body);
     } else if (r->bad_path || r->bad_query) {
         (void)error_set(&err, ERR_BAD_REQUEST, "%s is not well-formed",
                         r->bad_path ? "path" : "query");
@@ -355,7 +437,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
             /* The rest is read and thrown away, so that the answer arrives; not for ever. */
             r->too_large = r->too_large || !r->no_room;
             r->discarded += *data_len;
-            if (r->discarded > DISCARD_MAX(s->config.max_body)) {
+            if (r->discarded > DISCARD_MAX(r->max_body)) {
                 return MHD_NO;
             }
         }
@@ -377,6 +459,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state,
     (void)how;
     *state = NULL;
     if (r) {
+        streaming_free(r->streaming);
         if (r->body.ptr) {
             explicit_bzero(r->body.ptr, r->body.len); /* may hold a password or a credential */
         }

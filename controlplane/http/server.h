@@ -17,8 +17,10 @@ struct http_server_config {
     uint16_t port;        /* 0: any free one (http_server_port tells) */
     const char *cert_pem; /* both set: TLS */
     const char *key_pem;
-    unsigned threads; /* handlers that work at once; default 4 */
-    size_t max_body;  /* 413 past it */
+    unsigned threads;       /* handlers that work at once; default 4 */
+    size_t max_body;        /* 413 past it */
+    const char *large_path; /* paths that end so may have a body of max_large_body; NULL: none */
+    size_t max_large_body;
     /* Must call exactly one http_reply_*; what it leaves unanswered becomes a 500. */
     void (*handle)(void *arg, struct http_request *r);
     void *arg;
@@ -48,6 +50,18 @@ void http_wait_end(struct http_request *r);
 void http_reply_header(struct http_request *r, const char *name, const char *value);
 /* Copies the body. content_type NULL with an empty body: none. */
 void http_reply(struct http_request *r, int status, const char *content_type, struct str body);
+/* An answer that is made while it is sent, in parts of any size: `more` appends the next part and
+ * is called again once that has gone out; false: this part was the last one. It is called on the
+ * request's thread with a handler's turn, after the handler returned. `done` is called once, also
+ * when the client has gone before the end. arg lives until then: in the request's arena, or owned
+ * by `done`. False: the answer could not be begun; `done` is not called. */
+struct http_stream {
+    bool (*more)(void *arg, struct buffer *out);
+    void (*done)(void *arg);
+    void *arg;
+};
+bool http_reply_stream(struct http_request *r, int status, const char *content_type,
+                       const struct http_stream *stream);
 /* {"error":{"code","message","param","type","request_id",…}} with the code's status */
 void http_reply_error(struct http_request *r, const struct error *e);
 

@@ -6,11 +6,14 @@
 #include "common/base/arena.h"
 #include "common/base/map.h"
 #include "common/json.h"
+#include "common/rules/quota.h"
 #include "controlplane/ingest/internal.h"
 #include "proto/usage.pb-c.h"
 
 #define ATTEMPTS_MAX 1000
 #define METADATA_DEPTH 32
+#define CHARGES_MAX 1000
+#define TAGS_MAX 1000
 #define YEAR_2020_MS 1577836800000u
 #define YEAR_2100_MS 4102444800000u
 
@@ -138,8 +141,59 @@ static void read_attempt(struct check *c, const Weir__Attempt *x, struct arena *
         .first_byte_us = read_i64(c, x->first_byte_us),
         .bound_nanousd = read_i64(c, x->bound_nanousd),
         .cost_nanousd = read_i64(c, x->cost_nanousd),
+        .list_nanousd = read_i64(c, x->list_nanousd),
+        .ratio_ppm = read_i64(c, x->ratio_ppm),
+        .service_tier = read_text(x->service_tier),
         .quantities = q,
         .n_quantities = x->n_quantities};
+}
+
+static void read_charge(struct check *c, const Weir__Charge *x, struct usage_charge *ret)
+{
+    *ret = (struct usage_charge){.quota = read_id(c, x->quota_id, "a charge's quota_id is no id"),
+                                 .holder = read_id(c, x->holder, "a charge's holder is no id"),
+                                 .bucket = read_text(x->bucket),
+                                 .window_start_s = x->window_start_s,
+                                 .amount = read_i64(c, x->amount),
+                                 .overrun = x->overrun};
+    if (uuid_is_nil(&ret->quota) || ret->bucket.len > QUOTA_BUCKET_MAX || ret->window_start_s < 0 ||
+        ret->window_start_s > (int64_t)(YEAR_2100_MS / 1000)) {
+        fault(c, "a charge's account is out of range");
+    }
+}
+
+/* Who it was for, at whose price, out of which budgets. */
+static void read_governance(struct check *c, const Weir__Event *m, struct arena *a,
+                            struct usage_event *ret)
+{
+    ret->team_id = read_id(c, m->team_id, "team_id is no id");
+    ret->service_account_id = read_id(c, m->service_account_id, "service_account_id is no id");
+    ret->price_book_id = read_id(c, m->price_book_id, "price_book_id is no id");
+    ret->end_user = read_text(m->end_user);
+    ret->price_group = read_text(m->price_group);
+    ret->downgraded_from = read_text(m->downgraded_from);
+    ret->list_nanousd = read_i64(c, m->list_nanousd);
+    ret->custom_nanousd = read_i64(c, m->custom_nanousd);
+    if (m->n_tags > TAGS_MAX || m->n_charges > CHARGES_MAX) {
+        fault(c, "too many tags or charges");
+        return;
+    }
+    struct str *tags = arena_alloc(a, (m->n_tags + 1) * sizeof(*tags));
+    struct usage_charge *charges = arena_alloc(a, (m->n_charges + 1) * sizeof(*charges));
+    if (!tags || !charges) {
+        fault(c, "too large");
+        return;
+    }
+    for (size_t i = 0; i < m->n_tags; i++) {
+        tags[i] = read_text(m->tags[i]);
+    }
+    for (size_t i = 0; i < m->n_charges; i++) {
+        read_charge(c, m->charges[i], &charges[i]);
+    }
+    ret->tags = tags;
+    ret->n_tags = m->n_tags;
+    ret->charges = charges;
+    ret->n_charges = m->n_charges;
 }
 
 static void check_event(struct check *c, const struct usage_event *e, ingest_serves_fn serves,
@@ -196,6 +250,7 @@ static void read_event(struct check *c, const Weir__Event *m, struct arena *a,
         .prompt_id = read_id(c, m->prompt_id, "prompt_id is no id"),
         .prompt_version = read_i64(c, m->prompt_version),
         .mirror_of = read_id(c, m->mirror_of, "mirror_of is no id")};
+    read_governance(c, m, a, ret);
     struct usage_attempt *attempts = NULL;
     if (m->n_attempts > ATTEMPTS_MAX) {
         fault(c, "too many attempts");

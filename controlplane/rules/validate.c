@@ -154,6 +154,10 @@ const char *validate_secret(struct str s)
     if (str_starts(s, STR_LIT("env:")) || str_starts(s, STR_LIT("file:"))) {
         return "must be the secret itself: env: and file: are resolved by the command line";
     }
+    if (str_starts(s, STR_LIT("ref:")) || str_starts(s, STR_LIT("vault:"))) {
+        return "must be the secret itself: ref:NAME stands for secrets of providers and identity "
+               "providers only, and vault: for none";
+    }
     if (has_control(s)) {
         return "must not hold control characters";
     }

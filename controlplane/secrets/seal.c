@@ -38,44 +38,48 @@ static bool parse_key(struct str line, struct seal_key *k)
     return true;
 }
 
-struct seal_keys *seal_keys_parse(struct str text, struct error *err)
+bool seal_keys_add(struct seal_keys *k, struct str text, struct error *err)
 {
-    struct seal_keys *keys = mem_alloc(sizeof *keys);
-    bool ok = true;
-    for (int line_number = 1; ok && text.len > 0; line_number++) {
-        struct str line = text, rest = STR_NONE;
-        (void)str_cut(text, '\n', &line, &rest);
-        text = rest;
-        line = str_trim(line);
+    for (int line_number = 1; text.len > 0; line_number++) {
+        size_t end = 0;
+        while (end < text.len && text.ptr[end] != '\n' && text.ptr[end] != ',') {
+            end++;
+        }
+        struct str line = str_trim(str_slice(text, 0, end));
+        text = str_slice(text, end + 1, text.len);
         if (line.len == 0) {
             continue;
         }
-        if (keys->n == SEAL_KEYS_MAX) {
-            ok = error_set(err, ERR_INVALID_FIELD, "more than %d key-encryption keys",
-                           SEAL_KEYS_MAX);
-        } else if (!parse_key(line, &keys->keys[keys->n])) {
-            /* Never the value: it may be a real key with one slip. */
-            ok = error_set(err, ERR_INVALID_FIELD,
-                           "key-encryption key on line %d is not 32 bytes as 64 hex digits or "
-                           "base64",
-                           line_number);
-        } else {
-            keys->n++;
+        if (k->n == SEAL_KEYS_MAX) {
+            return error_set(err, ERR_INVALID_FIELD, "more than %d key-encryption keys",
+                             SEAL_KEYS_MAX);
         }
+        if (!parse_key(line, &k->keys[k->n])) {
+            /* Never the value: it may be a real key with one slip. */
+            return error_set(err, ERR_INVALID_FIELD,
+                             "key-encryption key on line %d is not 32 bytes as 64 hex digits or "
+                             "base64",
+                             line_number);
+        }
+        k->n++;
     }
-    if (ok && keys->n == 0) {
-        ok = error_set(err, ERR_INVALID_FIELD, "no key-encryption key given");
-    }
-    if (!ok) {
+    return true;
+}
+
+struct seal_keys *seal_keys_parse(struct str text, struct error *err)
+{
+    struct seal_keys *keys = mem_alloc(sizeof *keys);
+    if (!seal_keys_add(keys, text, err) ||
+        (keys->n == 0 && !error_set(err, ERR_INVALID_FIELD, "no key-encryption key given"))) {
         seal_keys_free(keys);
         return NULL;
     }
     return keys;
 }
 
-struct seal_keys *seal_keys_load(const char *path, struct error *err)
+bool seal_keys_add_file(struct seal_keys *k, const char *path, struct error *err)
 {
-    struct seal_keys *keys = NULL;
+    bool ok = false;
     struct stat st;
     char *text = mem_alloc(KEY_FILE_MAX_BYTES);
     ssize_t n = 0;
@@ -90,12 +94,23 @@ struct seal_keys *seal_keys_load(const char *path, struct error *err)
                (n = read(fd, text, KEY_FILE_MAX_BYTES)) != st.st_size) {
         error_set(err, ERR_INVALID_FIELD, "cannot read key file \"%s\", or it is too large", path);
     } else {
-        keys = seal_keys_parse((struct str){text, (size_t)n}, err);
+        ok = seal_keys_add(k, (struct str){text, (size_t)n}, err);
     }
     if (fd >= 0) {
         close(fd);
     }
     mem_free_secret(text, KEY_FILE_MAX_BYTES);
+    return ok;
+}
+
+struct seal_keys *seal_keys_load(const char *path, struct error *err)
+{
+    struct seal_keys *keys = mem_alloc(sizeof *keys);
+    if (!seal_keys_add_file(keys, path, err) ||
+        (keys->n == 0 && !error_set(err, ERR_INVALID_FIELD, "no key-encryption key given"))) {
+        seal_keys_free(keys);
+        return NULL;
+    }
     return keys;
 }
 

@@ -19,6 +19,9 @@ struct seal_keys;
 struct seal_keys *seal_keys_parse(struct str text, struct error *err);
 struct seal_keys *seal_keys_load(const char *path,
                                  struct error *err); /* refuses a file others may read */
+/* Adds former keys, which only open: one a line, or comma-separated; or a file of them. */
+bool seal_keys_add(struct seal_keys *k, struct str text, struct error *err);
+bool seal_keys_add_file(struct seal_keys *k, const char *path, struct error *err);
 void seal_keys_free(struct seal_keys *k);
 const char *seal_current_id(const struct seal_keys *k);
 /* Sealed bytes into the arena. */

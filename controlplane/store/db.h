@@ -45,8 +45,9 @@ void tx_set_actor(struct tx *t, const struct tx_actor *actor);
  * transaction. */
 void tx_change(struct tx *t, unsigned kind, const struct uuid *organization, const struct uuid *id,
                bool deleted);
-/* Audit row at once; before/after are JSON texts without secrets, or NULL. organization NULL:
- * platform. */
+/* Gathered too, and appended to its organization's chain by tx_commit (controlplane/store/audit.h),
+ * before the changes; so it cannot be read earlier. before/after are JSON texts without secrets, or
+ * NULL. organization NULL: platform. */
 bool tx_audit(struct tx *t, const char *action, const char *object_kind,
               const struct uuid *organization, const struct uuid *id, const char *name,
               const char *before_json, const char *after_json, struct error *err);

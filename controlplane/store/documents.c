@@ -1,4 +1,4 @@
-/* Columns and statements of configs and prompts. */
+/* Columns and statements of configs, prompts and price books. */
 #include "controlplane/store/documents.h"
 
 /* A list's documents together: past it they are left out. */
@@ -26,9 +26,11 @@ static const struct object_column prompt_columns[DOCUMENT_COLUMN_COUNT] = {
     [PROMPT_PARTIAL] = {"partial", OBJECT_BOOL},
 };
 
+static const struct object_column book_columns[DOCUMENT_OWN] = {COLUMNS};
+
 #define TABLE(n, c)                                                                           \
     {                                                                                         \
-        .name = (n), .columns = (c), .n_columns = DOCUMENT_COLUMN_COUNT,                      \
+        .name = (n), .columns = (c), .n_columns = sizeof(c) / sizeof((c)[0]),                 \
         .organization = DOCUMENT_ORGANIZATION_ID, .workspace = DOCUMENT_WORKSPACE_ID,         \
         .title = DOCUMENT_NAME, .owned_by = DOCUMENT_OWNED_BY, .revision = DOCUMENT_REVISION, \
         .updated = true,                                                                      \
@@ -36,6 +38,7 @@ static const struct object_column prompt_columns[DOCUMENT_COLUMN_COUNT] = {
 
 const struct object_table configs_table = TABLE("configs", config_columns);
 const struct object_table prompts_table = TABLE("prompts", prompt_columns);
+const struct object_table price_books_table = TABLE("price_books", book_columns);
 
 /* One statement over each kind's tables; `secrets` are columns that only configs have. */
 #define SELECT_VERSION(documents, secrets)                                                         \
@@ -78,9 +81,20 @@ static const struct statements prompt_statements = {
     .bytes = SELECT_BYTES("prompt_documents"),
 };
 
+static const struct statements book_statements = {
+    .add = "INSERT INTO price_book_documents (organization_id, owner_id, number, document, note, "
+           "created_by) VALUES ($1, $2, $3, $4, $5, $6)",
+    .get = SELECT_VERSION("price_book_documents", "NULL, NULL"),
+    .list = SELECT_VERSIONS("price_book_documents"),
+    .shown = SELECT_SHOWN("price_books", "price_book_documents"),
+    .bytes = SELECT_BYTES("price_book_documents"),
+};
+
 static const struct statements *statements_of(const struct object_table *table)
 {
-    return table == &configs_table ? &config_statements : &prompt_statements;
+    return table == &configs_table       ? &config_statements
+           : table == &price_books_table ? &book_statements
+                                         : &prompt_statements;
 }
 
 bool document_add(struct tx *t, const struct object_table *table, const struct uuid *organization,

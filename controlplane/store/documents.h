@@ -1,6 +1,6 @@
-/* What is versioned: routing configs and prompts. A row names it, its versions are numbered
- * documents that never change, and the row points at one of them (published) and by labels at any.
- * Both kinds have the same columns and statements, over tables of their own. */
+/* What is versioned: routing configs, prompts and price books. A row names it, its versions are
+ * numbered documents that never change, and the row points at one of them (published) and by labels
+ * at any. All kinds have the same columns and statements, over tables of their own. */
 #ifndef CONTROLPLANE_STORE_DOCUMENTS_H
 #define CONTROLPLANE_STORE_DOCUMENTS_H
 
@@ -19,13 +19,13 @@ enum {
     DOCUMENT_REVISION,
     DOCUMENT_CREATED_AT,
     DOCUMENT_UPDATED_AT,
-    DOCUMENT_OWN, /* the kind's own column */
+    DOCUMENT_OWN, /* the kind's own column; price books have none */
     DOCUMENT_COLUMN_COUNT,
     CONFIG_SECRETS_MADE = DOCUMENT_OWN,
     PROMPT_PARTIAL = DOCUMENT_OWN,
 };
 
-extern const struct object_table configs_table, prompts_table;
+extern const struct object_table configs_table, prompts_table, price_books_table;
 
 struct document_version {
     struct uuid owner;

@@ -1,6 +1,17 @@
 /* Statements of idempotency keys. */
 #include "controlplane/store/idempotency.h"
 
+#include "common/crypto.h"
+
+struct uuid idempotency_row(struct str actor, struct str key)
+{
+    uint8_t hash[32];
+    struct uuid id;
+    crypto_hmac_sha256(actor.ptr, actor.len, key.ptr, key.len, hash);
+    memcpy(id.b, hash, sizeof id.b);
+    return id;
+}
+
 bool idempotency_hold(struct tx *t, const struct idempotency *i, bool *ret_held, struct error *err)
 {
     struct db_rows *rows = NULL;

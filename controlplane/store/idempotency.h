@@ -15,6 +15,9 @@ struct idempotency {
  * moment. */
 bool idempotency_hold(struct tx *t, const struct idempotency *i, bool *ret_held, struct error *err);
 
+/* Seals of stored answers are bound to this row id, made from actor and key. */
+struct uuid idempotency_row(struct str actor, struct str key);
+
 struct idempotency_answer {
     bool found, same_request;
     int status;

@@ -1,4 +1,5 @@
-/* Memberships: which user holds which role where. */
+/* Memberships: which user holds which role where: one of the table, or a custom one of the
+ * organization. */
 #ifndef CONTROLPLANE_STORE_MEMBERSHIPS_H
 #define CONTROLPLANE_STORE_MEMBERSHIPS_H
 
@@ -15,17 +16,23 @@ enum {
     MEMBERSHIP_REVISION,
     MEMBERSHIP_CREATED_AT,
     MEMBERSHIP_UPDATED_AT,
+    MEMBERSHIP_ROLE_ID, /* NULL: of the table */
     MEMBERSHIP_COLUMN_COUNT
 };
 
 extern const struct object_table memberships_table;
 
-/* All that one user holds, in the arena; rows with a role this binary does not know grant nothing.
- * System role. */
+/* All that one user holds, in the arena, with room for one more; rows with a role this binary does
+ * not know grant nothing. A custom role is read as it stands now. System role. */
 bool membership_grants(struct tx *t, const struct uuid *user, struct arena *a, struct grant **ret,
                        size_t *ret_n, struct error *err);
-/* Owners of the organization other than this membership. */
+/* Owners of the organization other than this membership, counted one transaction after the other:
+ * of two that leave at once the second sees that the first is gone. */
 bool membership_other_owners(struct tx *t, const struct uuid *organization,
                              const struct uuid *membership, uint64_t *ret, struct error *err);
+/* Takes a user out of the organization's teams, unless they hold another membership than this one.
+ */
+bool membership_leave_teams(struct tx *t, const struct uuid *organization, const struct uuid *user,
+                            const struct uuid *membership, struct error *err);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include "common/base/buffer.h"
 
-#define SQL_MAX 8192
-#define PARAMS_MAX 40
+#define SQL_MAX 65536 /* a batch's ids may stand in it */
+#define PARAMS_MAX 56
 
 /* A statement in the making. */
 struct statement {
@@ -25,9 +25,16 @@ static void statement_init(struct statement *s)
 static const char *type_cast(enum object_type t)
 {
     static const char *const names[] = {
-        [OBJECT_TEXT] = "text",    [OBJECT_UUID] = "uuid",        [OBJECT_I64] = "bigint",
-        [OBJECT_BOOL] = "boolean", [OBJECT_TIME] = "timestamptz", [OBJECT_TEXTS] = "text[]",
-        [OBJECT_JSON] = "jsonb",   [OBJECT_BYTES] = "bytea",
+        [OBJECT_TEXT] = "text",
+        [OBJECT_UUID] = "uuid",
+        [OBJECT_I64] = "bigint",
+        [OBJECT_BOOL] = "boolean",
+        [OBJECT_TIME] = "timestamptz",
+        [OBJECT_TEXTS] = "text[]",
+        [OBJECT_JSON] = "jsonb",
+        [OBJECT_BYTES] = "bytea",
+        [OBJECT_NUMBERS] = "text[]::integer[]",
+        [OBJECT_IDS] = "text[]::uuid[]",
     };
     return names[t];
 }
@@ -50,6 +57,8 @@ static struct db_param value_param(enum object_type type, const struct object_va
     case OBJECT_TIME:
         return DB_TIME_MS(v->integer);
     case OBJECT_TEXTS:
+    case OBJECT_NUMBERS:
+    case OBJECT_IDS:
         return DB_TEXTS(v->list, v->n);
     case OBJECT_BYTES:
         return DB_BYTES(v->text.ptr, v->text.len);
@@ -111,6 +120,8 @@ struct object_value object_read(const struct db_rows *r, size_t row, int column,
         v.integer = (int64_t)db_time_ms(r, row, column);
         break;
     case OBJECT_TEXTS:
+    case OBJECT_NUMBERS:
+    case OBJECT_IDS:
         v.n = db_texts(r, row, column, a, &v.list);
         break;
     case OBJECT_BYTES:
@@ -179,6 +190,8 @@ bool object_equal(enum object_type type, const struct object_value *a, const str
     case OBJECT_TIME:
         return a->integer == b->integer;
     case OBJECT_TEXTS:
+    case OBJECT_NUMBERS:
+    case OBJECT_IDS:
         if (a->n != b->n) {
             return false;
         }
@@ -247,6 +260,20 @@ bool object_take_id(struct db_rows *rows, struct uuid *ret, struct error *err)
     return found || error_set(err, ERR_NOT_FOUND, "%s", "");
 }
 
+bool object_take_ids(struct db_rows *rows, struct arena *a, struct uuid **ret, size_t *ret_n,
+                     struct error *err)
+{
+    size_t n = db_count(rows);
+    struct uuid *ids = arena_alloc(a, (n + 1) * sizeof *ids);
+    for (size_t i = 0; ids && i < n; i++) {
+        ids[i] = db_uuid(rows, i, 0);
+    }
+    db_rows_free(rows);
+    *ret = ids;
+    *ret_n = ids ? n : 0;
+    return ids || error_set(err, ERR_OVERLOADED, "%s", "");
+}
+
 static void put_where(struct statement *s, const struct object_table *table,
                       const struct object_query *q, struct arena *a)
 {
@@ -268,6 +295,12 @@ static void put_where(struct statement *s, const struct object_table *table,
         const struct object_column *c = &table->columns[f->column];
         if (f->value.state != OBJECT_SET) {
             buffer_printf(&s->sql, " AND %s IS NULL", c->name);
+            continue;
+        }
+        if (c->type == OBJECT_TEXTS) {
+            buffer_printf(&s->sql, " AND %s @> ARRAY[", c->name);
+            put_param(s, "text", DB_STR(f->value.text));
+            buffer_append_z(&s->sql, "]");
             continue;
         }
         buffer_printf(&s->sql, f->lower ? " AND lower(%s) = lower(" : " AND %s = (", c->name);
@@ -378,23 +411,54 @@ bool object_insert(struct tx *t, const struct object_table *table, struct object
     return finish_write(t, &s, table, o, a, err);
 }
 
+static void put_changes(struct statement *s, const struct object_table *table,
+                        const struct object *o)
+{
+    buffer_printf(&s->sql, "UPDATE %s SET revision = revision + 1%s", table->name,
+                  table->updated ? ", updated_at = now()" : "");
+    for (int i = 1; i < table->n_columns; i++) {
+        if (o->v[i].state != OBJECT_UNSET && i != table->organization && i != table->revision) {
+            buffer_printf(&s->sql, ", %s = ", table->columns[i].name);
+            put_param(s, type_cast(table->columns[i].type),
+                      value_param(table->columns[i].type, &o->v[i]));
+        }
+    }
+}
+
 bool object_update(struct tx *t, const struct object_table *table, const struct uuid *id,
                    struct object *o, struct arena *a, struct error *err)
 {
     struct statement s;
     statement_init(&s);
-    buffer_printf(&s.sql, "UPDATE %s SET revision = revision + 1%s", table->name,
-                  table->updated ? ", updated_at = now()" : "");
-    for (int i = 1; i < table->n_columns; i++) {
-        if (o->v[i].state != OBJECT_UNSET && i != table->organization && i != table->revision) {
-            buffer_printf(&s.sql, ", %s = ", table->columns[i].name);
-            put_param(&s, type_cast(table->columns[i].type),
-                      value_param(table->columns[i].type, &o->v[i]));
-        }
-    }
+    put_changes(&s, table, o);
     buffer_append_z(&s.sql, " WHERE id = ");
     put_param(&s, "uuid", DB_UUID(id));
     return finish_write(t, &s, table, o, a, err);
+}
+
+bool object_update_many(struct tx *t, const struct object_table *table, const struct uuid *ids,
+                        size_t n, const struct object *o, struct arena *a, size_t *ret_n,
+                        struct error *err)
+{
+    struct statement s;
+    struct db_rows *rows = NULL;
+    struct str *list = object_id_texts(ids, n, a);
+    if (!list) {
+        return error_set(err, ERR_OVERLOADED, "%s", "");
+    }
+    statement_init(&s);
+    put_changes(&s, table, o);
+    buffer_append_z(&s.sql, " WHERE id = ANY(");
+    put_param(&s, "text[]::uuid[]", DB_TEXTS(list, n));
+    buffer_append_z(&s.sql, ")");
+    if (!run(t, &s, &rows, err)) {
+        return false;
+    }
+    if (ret_n) {
+        *ret_n = db_affected(rows);
+    }
+    db_rows_free(rows);
+    return true;
 }
 
 bool object_delete(struct tx *t, const struct object_table *table, const struct uuid *id,

@@ -19,6 +19,8 @@ enum object_type {
     OBJECT_TEXTS,
     OBJECT_JSON, /* text */
     OBJECT_BYTES,
+    OBJECT_NUMBERS, /* integer[]; held as texts */
+    OBJECT_IDS,     /* uuid[]; held as texts */
 };
 
 /* Column 0 of every table is `id`, column 1 `organization_id` (any type of table that has none
@@ -28,7 +30,7 @@ struct object_column {
     enum object_type type;
 };
 
-#define OBJECT_COLUMNS_MAX 24
+#define OBJECT_COLUMNS_MAX 40
 
 struct object_table {
     const char *name;
@@ -46,7 +48,7 @@ struct object_value {
     struct str text; /* TEXT, JSON, BYTES */
     struct uuid uuid;
     int64_t integer;  /* I64, BOOL, TIME */
-    struct str *list; /* TEXTS */
+    struct str *list; /* TEXTS, NUMBERS, IDS */
     size_t n;
 };
 
@@ -87,6 +89,7 @@ bool object_equal(enum object_type type, const struct object_value *a,
                   const struct object_value *b);
 
 void object_filter_uuid(struct object_query *q, int column, const struct uuid *u);
+/* Of a column of TEXTS: it holds this one. */
 void object_filter_text(struct object_query *q, int column, struct str s, bool nocase);
 void object_filter_null(struct object_query *q, int column);
 
@@ -103,6 +106,17 @@ bool object_insert(struct tx *t, const struct object_table *table, struct object
  * whole row. */
 bool object_update(struct tx *t, const struct object_table *table, const struct uuid *id,
                    struct object *o, struct arena *a, struct error *err);
+/* The same columns to many rows at once; *ret_n (may be NULL): how many there were. */
+bool object_update_many(struct tx *t, const struct object_table *table, const struct uuid *ids,
+                        size_t n, const struct object *o, struct arena *a, size_t *ret_n,
+                        struct error *err);
+/* Many rows in one statement, all with the columns that rows[0] has. ret_made[i] (room for n): was
+ * it made? Not where a unique name or secret is taken. object_many.c. */
+bool object_insert_many(struct tx *t, const struct object_table *table, const struct object *rows,
+                        size_t n, struct arena *a, bool *ret_made, struct error *err);
+/* Each row by its id, likewise. */
+bool object_update_each(struct tx *t, const struct object_table *table, const struct object *rows,
+                        size_t n, struct arena *a, struct error *err);
 bool object_delete(struct tx *t, const struct object_table *table, const struct uuid *id,
                    struct error *err);
 /* Parameters and rows for statements of the store files' own. */
@@ -110,6 +124,9 @@ struct object_value object_read(const struct db_rows *r, size_t row, int column,
                                 enum object_type type, struct arena *a);
 /* The id in row 0, column 0; frees rows. ERR_NOT_FOUND when there is no row. */
 bool object_take_id(struct db_rows *rows, struct uuid *ret, struct error *err);
+/* Column 0 of all rows; frees rows. */
+bool object_take_ids(struct db_rows *rows, struct arena *a, struct uuid **ret, size_t *ret_n,
+                     struct error *err);
 /* One uuid column of n rows (nil where NULL); NULL when out of room. */
 struct uuid *object_ids(const struct object *rows, size_t n, int column, struct arena *a);
 /* n ids as texts, for `ANY($n::text[]::uuid[])`. */

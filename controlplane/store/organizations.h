@@ -22,6 +22,19 @@ extern const struct object_table organizations_table;
  * it) still holds keys that are not revoked, providers or models. */
 bool organization_in_use(struct tx *t, const struct uuid *organization,
                          const struct uuid *workspace, bool *ret, struct error *err);
+/* What data planes know and what goes with an organization, or with one workspace of it, when that
+ * is deleted: teams, budgets, limits, and of an organization price books, price groups, issuers. */
+struct organization_part {
+    unsigned kind; /* proto/snapshot.proto, Kind */
+    struct uuid id;
+};
+bool organization_parts(struct tx *t, const struct uuid *organization, const struct uuid *workspace,
+                        struct arena *a, struct organization_part **ret, size_t *ret_n,
+                        struct error *err);
+/* The price group of this name, in whatever case: its name as it is written into *ret.
+ * ERR_NOT_FOUND. */
+bool organization_price_group(struct tx *t, const struct uuid *organization, struct str name,
+                              struct arena *a, struct str *ret, struct error *err);
 /* Ids of at most `limit` organizations, in order. */
 bool organization_ids(struct tx *t, unsigned limit, struct arena *a, struct uuid **ret,
                       size_t *ret_n, struct error *err);

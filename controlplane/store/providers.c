@@ -1,6 +1,8 @@
 /* Columns and statements of providers. */
 #include "controlplane/store/providers.h"
 
+#include "controlplane/store/changes.h"
+
 static const struct object_column columns[PROVIDER_COLUMN_COUNT] = {
     [PROVIDER_ID] = {"id", OBJECT_UUID},
     [PROVIDER_ORGANIZATION_ID] = {"organization_id", OBJECT_UUID},
@@ -15,6 +17,8 @@ static const struct object_column columns[PROVIDER_COLUMN_COUNT] = {
     [PROVIDER_CREDENTIAL_MASK] = {"credential_mask", OBJECT_TEXT},
     [PROVIDER_CREDENTIAL_FIELDS] = {"credential_fields", OBJECT_TEXTS},
     [PROVIDER_CREDENTIAL_KEYS] = {"credential_keys", OBJECT_I64},
+    [PROVIDER_CREDENTIAL_REFERENCES] = {"credential_references", OBJECT_JSON},
+    [PROVIDER_CREDENTIAL_REFERENCE_NAMES] = {"credential_reference_names", OBJECT_TEXTS},
     [PROVIDER_DISABLED] = {"disabled", OBJECT_BOOL},
     [PROVIDER_OWNED_BY] = {"owned_by", OBJECT_TEXT},
     [PROVIDER_REVISION] = {"revision", OBJECT_I64},
@@ -71,6 +75,23 @@ bool provider_user(struct tx *t, const struct uuid *id, struct arena *a, struct 
         return false;
     }
     *ret_model = db_count(rows) > 0 ? arena_str(a, db_text(rows, 0, 0)) : STR_NONE;
+    db_rows_free(rows);
+    return true;
+}
+
+bool providers_touch_references(struct tx *t, const struct str *names, size_t n, struct error *err)
+{
+    struct db_rows *rows = NULL;
+    if (!tx_exec(t, &rows, err,
+                 "SELECT id, organization_id FROM providers WHERE credential_reference_names && "
+                 "$1::text[] AND credential_reference_names <> '{}'",
+                 DB_TEXTS(names, n))) {
+        return false;
+    }
+    for (size_t i = 0; i < db_count(rows); i++) {
+        struct uuid id = db_uuid(rows, i, 0), organization = db_uuid(rows, i, 1);
+        tx_change(t, CONFIG_PROVIDER, &organization, &id, false);
+    }
     db_rows_free(rows);
     return true;
 }

@@ -18,7 +18,10 @@ enum {
     PROVIDER_CREDENTIAL_KEK,
     PROVIDER_CREDENTIAL_MASK,
     PROVIDER_CREDENTIAL_FIELDS,
-    PROVIDER_CREDENTIAL_KEYS, /* how many API keys are in it */
+    PROVIDER_CREDENTIAL_KEYS,       /* how many API keys are in it */
+    PROVIDER_CREDENTIAL_REFERENCES, /* members that are nothing but references, as a body has them
+                                     */
+    PROVIDER_CREDENTIAL_REFERENCE_NAMES,
     PROVIDER_DISABLED,
     PROVIDER_OWNED_BY,
     PROVIDER_REVISION,
@@ -39,5 +42,8 @@ bool provider_usable(struct tx *t, const struct uuid *organization, const struct
 /* Name of a model that targets it; NULL ptr when none does. */
 bool provider_user(struct tx *t, const struct uuid *id, struct arena *a, struct str *ret_model,
                    struct error *err);
+/* System role: tells data planes anew of the providers whose credentials hold one of these
+ * references. */
+bool providers_touch_references(struct tx *t, const struct str *names, size_t n, struct error *err);
 
 #endif

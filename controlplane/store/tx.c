@@ -1,11 +1,15 @@
-/* A transaction: its role and tenant, its statements, its audit rows, and the changes that it logs
- * last of all. */
+/* A transaction: its role and tenant, its statements, and what it writes last of all:
+ * its audit rows and the changes that it logs. */
 #include "controlplane/store/db_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/base/buffer.h"
 #include "common/base/mem.h"
+#include "common/json.h"
+
+#define AUDIT_MAX ((size_t)256 << 20) /* of one transaction */
 
 struct tx_change {
     unsigned kind;
@@ -19,6 +23,7 @@ struct tx {
     struct tx_actor actor;
     struct tx_change *changes;
     size_t n_changes, cap_changes;
+    struct buffer audit; /* what append_audit takes, without its last bracket */
 };
 
 /* Transaction, role and tenant in one round trip; all three end with the transaction. */
@@ -65,6 +70,7 @@ static struct tx *begin(struct db_pool *p, const char *mode, enum tx_role role,
     t->pool = p;
     t->conn = c;
     t->actor = (struct tx_actor){.kind = "system"};
+    buffer_init(&t->audit, AUDIT_MAX);
     return t;
 }
 
@@ -83,6 +89,7 @@ struct tx *tx_begin_snapshot(struct db_pool *p, enum tx_role role, const struct 
 static void tx_end(struct tx *t)
 {
     db_pool_give(t->pool, t->conn);
+    buffer_release(&t->audit);
     mem_free(t->changes);
     mem_free(t);
 }
@@ -138,24 +145,56 @@ bool tx_query(struct tx *t, struct db_rows **ret_rows, struct error *err, const 
     return true;
 }
 
+static void put_uuid(struct json_writer *w, const char *name, const struct uuid *id)
+{
+    char text[37];
+    if (id && !uuid_is_nil(id)) {
+        uuid_format(id, text);
+        json_field_z(w, name, text);
+    }
+}
+
+static void put_raw(struct json_writer *w, const char *name, const char *json)
+{
+    if (json) {
+        json_name(w, name);
+        json_put_raw(w, str_of(json));
+    }
+}
+
 bool tx_audit(struct tx *t, const char *action, const char *object_kind,
               const struct uuid *organization, const struct uuid *id, const char *name,
               const char *before_json, const char *after_json, struct error *err)
 {
-    static const struct uuid nil;
     const struct tx_actor *who = &t->actor;
     struct uuid row = uuid_v7();
-    return tx_exec(
-        t, NULL, err,
-        "INSERT INTO audit_log (id, organization_id, actor_kind, actor_id, actor_name, "
-        "action, object_kind, object_id, object_name, before, after, address, request_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        DB_UUID(&row), DB_UUID_OR_NULL(organization ? organization : &nil),
-        DB_Z(who->kind ? who->kind : "system"), DB_UUID_OR_NULL(&who->id),
-        DB_Z(who->name ? who->name : ""), DB_Z(action), DB_Z(object_kind),
-        DB_UUID_OR_NULL(id ? id : &nil), DB_Z(name ? name : ""), DB_Z(before_json),
-        DB_Z(after_json), DB_Z(who->address ? who->address : ""),
-        DB_Z(who->request_id ? who->request_id : ""));
+    struct json_writer w;
+    (void)buffer_append_z(&t->audit, t->audit.len ? "," : "[");
+    json_writer_init(&w, &t->audit);
+    json_object_begin(&w);
+    put_uuid(&w, "id", &row);
+    put_uuid(&w, "organization_id", organization);
+    json_field_z(&w, "actor_kind", who->kind ? who->kind : "system");
+    put_uuid(&w, "actor_id", &who->id);
+    json_field_z(&w, "actor_name", who->name ? who->name : "");
+    json_field_z(&w, "action", action);
+    json_field_z(&w, "object_kind", object_kind);
+    put_uuid(&w, "object_id", id);
+    json_field_z(&w, "object_name", name ? name : "");
+    put_raw(&w, "before", before_json);
+    put_raw(&w, "after", after_json);
+    json_field_z(&w, "address", who->address ? who->address : "");
+    json_field_z(&w, "request_id", who->request_id ? who->request_id : "");
+    json_object_end(&w);
+    return !t->audit.failed || error_set(err, ERR_OVERLOADED, "%s", "");
+}
+
+/* The rows of the transaction, each at the end of its chain: the chains' heads are locked from here
+ * to COMMIT only, and always before the version, so that nobody waits for anybody in a circle. */
+static bool append_audit(struct tx *t, struct error *err)
+{
+    return (buffer_append_z(&t->audit, "]") || error_set(err, ERR_OVERLOADED, "%s", "")) &&
+           tx_exec(t, NULL, err, "SELECT append_audit($1::jsonb)", DB_STR(buffer_str(&t->audit)));
 }
 
 /* All changes of the transaction under one version: its row lock is held from here to COMMIT only.
@@ -192,7 +231,8 @@ static bool log_changes(struct tx *t, uint64_t *ret_version, struct error *err)
 bool tx_commit(struct tx *t, uint64_t *ret_version, struct error *err)
 {
     uint64_t version = 0;
-    if (t->n_changes > 0 && !log_changes(t, &version, err)) {
+    if ((t->audit.len > 0 && !append_audit(t, err)) ||
+        (t->n_changes > 0 && !log_changes(t, &version, err))) {
         tx_rollback(t);
         return false;
     }

@@ -32,13 +32,24 @@
         OPTIONAL_ID((q)->config), OPTIONAL_ID((q)->prompt), DB_STR((q)->cache_status),        \
         DB_STR((q)->assignment)
 
+/* As people know budgets and times. */
+#define CHARGES                                                                              \
+    "CASE WHEN e.charges = '[]' THEN '[]' ELSE (SELECT jsonb_agg(jsonb_build_object("        \
+    "'budget_id', 'bud_' || replace(c->>'quota', '-', ''), 'bucket', c->'bucket', "          \
+    "'window_start', CASE WHEN (c->>'window')::bigint > 0 THEN to_char(timestamp 'epoch' + " \
+    "(c->>'window')::bigint * interval '1 second', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') END, "  \
+    "'amount', c->'amount', 'overrun', coalesce(c->'overrun', 'false'))) FROM "              \
+    "jsonb_array_elements(e.charges) c)::text END"
+
 static const char list_sql[] =
     "SELECT e.id, e.organization_id, e.workspace_id, e.key_id, e.user_id, e.data_plane_id, k.name, "
     "e.started_at, e.received_at, e.duration_us, e.first_byte_us, e.status, e.cost_nanousd, "
     "e.config_version, "
     "e.price_version, e.endpoint, e.dialect, e.model, e.outcome, e.error_code, e.metadata::text, "
     "e.trace_id, e.stream, e.cache_status, e.saved_nanousd, e.saved_us, e.config_id, "
-    "e.config_number, e.assignment, e.prompt_id, e.prompt_version, e.mirror_of "
+    "e.config_number, e.assignment, e.prompt_id, e.prompt_version, e.mirror_of, e.team_id, "
+    "e.service_account_id, e.price_book_id, e.end_user, e.price_group, e.downgraded_from, " CHARGES
+    ", e.list_nanousd, e.custom_nanousd, e.tags "
     "FROM usage_events e LEFT JOIN virtual_keys k ON k.id = e.key_id " FILTER
     "ORDER BY e.id DESC LIMIT $18";
 
@@ -91,6 +102,18 @@ static void read_event(const struct db_rows *rows, size_t i, struct arena *a, st
     e->prompt_id = db_uuid(rows, i, 29);
     e->prompt_version = db_i64(rows, i, 30);
     e->mirror_of = db_uuid(rows, i, 31);
+    e->team = db_uuid(rows, i, 32);
+    e->service_account = db_uuid(rows, i, 33);
+    e->price_book = db_uuid(rows, i, 34);
+    e->end_user = arena_str(a, db_text(rows, i, 35));
+    e->price_group = arena_str(a, db_text(rows, i, 36));
+    e->downgraded_from = arena_str(a, db_text(rows, i, 37));
+    e->charges_json = arena_str(a, db_text(rows, i, 38));
+    e->list_nanousd = db_i64(rows, i, 39);
+    e->custom_nanousd = db_i64(rows, i, 40);
+    struct str *tags = NULL;
+    e->n_tags = db_texts(rows, i, 41, a, &tags);
+    e->tags = tags;
 }
 
 bool usage_event_list(struct tx *t, const struct usage_query *q, struct arena *a,
@@ -221,7 +244,8 @@ bool usage_attempt_list(struct tx *t, const struct usage_event *events, size_t n
             "SELECT event_id, provider_id, attempt, status, started_us, duration_us, "
             "first_byte_us, bound_nanousd, "
             "cost_nanousd, provider, model, answered_model, outcome, error_code, finish_reason, "
-            "upstream_request_id, kind, option, credential FROM usage_attempts WHERE event_id = "
+            "upstream_request_id, kind, option, credential, service_tier, list_nanousd, ratio_ppm "
+            "FROM usage_attempts WHERE event_id = "
             "ANY($1::text[]::uuid[]) "
             "AND day >= " DAY_OF("$2") " AND day <= " DAY_OF(
                 "$3") " ORDER BY event_id DESC, attempt",
@@ -249,6 +273,9 @@ bool usage_attempt_list(struct tx *t, const struct usage_event *events, size_t n
             *texts[k] = arena_str(a, db_text(rows, i, 9 + (int)k));
         }
         at->credential = db_i64(rows, i, 18);
+        at->service_tier = arena_str(a, db_text(rows, i, 19));
+        at->list_nanousd = db_i64(rows, i, 20);
+        at->ratio_ppm = db_i64(rows, i, 21);
     }
     db_rows_free(rows);
     *ret = list;

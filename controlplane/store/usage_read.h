@@ -14,8 +14,8 @@ struct usage_attempt {
     struct uuid event, provider_id;
     int64_t number, status, started_us, duration_us, first_byte_us, bound_nanousd, cost_nanousd;
     struct str provider, model, answered_model, outcome, error_code, finish_reason,
-        upstream_request_id, kind, option;
-    int64_t credential;
+        upstream_request_id, kind, option, service_tier;
+    int64_t credential, list_nanousd, ratio_ppm;
 };
 
 struct usage_event {
@@ -28,6 +28,11 @@ struct usage_event {
     struct str cache_status, assignment;
     int64_t saved_nanousd, saved_us, config_number, prompt_version;
     struct uuid config_id, prompt_id, mirror_of; /* nil: none */
+    struct uuid team, service_account, price_book;
+    struct str end_user, price_group, downgraded_from, charges_json;
+    int64_t list_nanousd, custom_nanousd;
+    const struct str *tags;
+    size_t n_tags;
 };
 
 struct usage_query {

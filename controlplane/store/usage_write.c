@@ -3,7 +3,10 @@
 #include "controlplane/store/usage_write.h"
 
 #include "common/base/buffer.h"
+#include "common/base/clock.h"
+#include "common/base/map.h"
 #include "common/crypto.h"
+#include "common/json.h"
 #include "controlplane/store/db_internal.h"
 
 enum {
@@ -156,53 +159,120 @@ static const Oid event_columns[] = {
     OID_DATE, OID_UUID, OID_UUID, OID_UUID, OID_UUID, OID_UUID, OID_TIMESTAMPTZ, OID_INT8,
     OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_BOOL, OID_INT4, OID_TEXT,        OID_TEXT,
     OID_INT8, OID_INT8, OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_INT8,        OID_INT8,
-    OID_UUID, OID_INT8, OID_TEXT, OID_UUID, OID_INT8, OID_UUID};
-static const Oid attempt_columns[] = {OID_UUID, OID_INT2, OID_UUID, OID_TEXT, OID_TEXT,
-                                      OID_TEXT, OID_INT4, OID_TEXT, OID_TEXT, OID_TEXT,
-                                      OID_INT8, OID_INT8, OID_INT8, OID_INT8, OID_INT8,
-                                      OID_TEXT, OID_TEXT, OID_TEXT, OID_INT4};
+    OID_UUID, OID_INT8, OID_TEXT, OID_UUID, OID_INT8, OID_UUID, OID_UUID,        OID_UUID,
+    OID_TEXT, OID_TEXT, OID_INT8, OID_TEXT, OID_TEXT, OID_UUID, OID_INT8,        OID_TEXT};
+static const Oid attempt_columns[] = {OID_UUID, OID_INT2, OID_UUID, OID_TEXT, OID_TEXT, OID_TEXT,
+                                      OID_INT4, OID_TEXT, OID_TEXT, OID_TEXT, OID_INT8, OID_INT8,
+                                      OID_INT8, OID_INT8, OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT,
+                                      OID_INT4, OID_INT8, OID_INT8, OID_TEXT};
 static const Oid quantity_columns[] = {OID_UUID, OID_INT2, OID_TEXT, OID_INT8, OID_INT8, OID_TEXT};
 #define COUNT(x) (sizeof(x) / sizeof((x)[0]))
 
-/* $1 plane; $2..$31 events; $32..$50 attempts; $51..$56 quantities. What hangs on an event is added
+/* $1 plane; $2..$41 events; $42..$63 attempts; $64..$69 quantities. What hangs on an event is added
  * only where the event itself was new. */
 static const char insert_sql[] =
     "WITH e AS (INSERT INTO usage_events (day, id, organization_id, workspace_id, key_id, "
     "user_id, started_at, duration_us, first_byte_us, endpoint, dialect, model, stream, "
     "status, outcome, error_code, cost_nanousd, config_version, price_version, metadata, "
     "trace_id, cache_status, saved_nanousd, saved_us, config_id, config_number, assignment, "
-    "prompt_id, prompt_version, mirror_of, data_plane_id) "
+    "prompt_id, prompt_version, mirror_of, team_id, service_account_id, end_user, price_group, "
+    "list_nanousd, tags, downgraded_from, price_book_id, custom_nanousd, charges, data_plane_id) "
     "SELECT v.day, v.id, v.org, v.ws, v.key, v.usr, v.started, v.dur, v.first, v.endpoint, "
     "v.dialect, v.model, v.stream, v.status, v.outcome, v.code, v.cost, v.cv, v.pv, "
     "v.meta::jsonb, v.trace, v.cache, v.saved, v.saved_us, v.config, v.cn, v.arm, v.prompt, "
-    "v.pn, v.mirror, $1 "
+    "v.pn, v.mirror, v.team, v.sa, v.end_user, v.pgroup, v.list, v.tags::text[], v.down, v.book, "
+    "v.custom, v.charges::jsonb, $1 "
     "FROM unnest($2::date[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], "
     "$8::timestamptz[], $9::int8[], $10::int8[], $11::text[], $12::text[], $13::text[], "
     "$14::bool[], $15::int4[], $16::text[], $17::text[], $18::int8[], $19::int8[], "
     "$20::int8[], $21::text[], $22::text[], $23::text[], $24::int8[], $25::int8[], "
-    "$26::uuid[], $27::int8[], $28::text[], $29::uuid[], $30::int8[], $31::uuid[]) AS v (day, "
+    "$26::uuid[], $27::int8[], $28::text[], $29::uuid[], $30::int8[], $31::uuid[], $32::uuid[], "
+    "$33::uuid[], $34::text[], $35::text[], $36::int8[], $37::text[], $38::text[], $39::uuid[], "
+    "$40::int8[], $41::text[]) AS v (day, "
     "id, org, ws, key, usr, started, dur, first, endpoint, dialect, model, stream, status, "
     "outcome, code, cost, cv, pv, meta, trace, cache, saved, saved_us, config, cn, arm, "
-    "prompt, pn, mirror) "
+    "prompt, pn, mirror, team, sa, end_user, pgroup, list, tags, down, book, custom, charges) "
     "ON CONFLICT DO NOTHING RETURNING day, id, organization_id), "
     "a AS (INSERT INTO usage_attempts (day, event_id, organization_id, attempt, provider_id, "
     "provider, model, answered_model, status, outcome, error_code, finish_reason, started_us, "
     "duration_us, first_byte_us, bound_nanousd, cost_nanousd, upstream_request_id, kind, "
-    "option, credential) "
+    "option, credential, list_nanousd, ratio_ppm, service_tier) "
     "SELECT e.day, e.id, e.organization_id, v.n, v.pid, v.provider, v.model, v.answered, "
     "v.status, v.outcome, v.code, v.finish, v.started, v.dur, v.first, v.bound, v.cost, v.rid, "
-    "v.kind, v.option, v.credential "
-    "FROM unnest($32::uuid[], $33::int2[], $34::uuid[], $35::text[], $36::text[], $37::text[], "
-    "$38::int4[], $39::text[], $40::text[], $41::text[], $42::int8[], $43::int8[], "
-    "$44::int8[], $45::int8[], $46::int8[], $47::text[], $48::text[], $49::text[], "
-    "$50::int4[]) AS v (id, n, pid, provider, model, answered, status, outcome, code, finish, "
-    "started, dur, first, bound, cost, rid, kind, option, credential) JOIN e ON e.id = v.id), "
+    "v.kind, v.option, v.credential, v.list, v.ratio, v.tier "
+    "FROM unnest($42::uuid[], $43::int2[], $44::uuid[], $45::text[], $46::text[], $47::text[], "
+    "$48::int4[], $49::text[], $50::text[], $51::text[], $52::int8[], $53::int8[], "
+    "$54::int8[], $55::int8[], $56::int8[], $57::text[], $58::text[], $59::text[], "
+    "$60::int4[], $61::int8[], $62::int8[], $63::text[]) AS v (id, n, pid, provider, model, "
+    "answered, status, outcome, code, finish, started, dur, first, bound, cost, rid, kind, "
+    "option, credential, list, ratio, tier) JOIN e ON e.id = v.id), "
     "q AS (INSERT INTO usage_quantities (day, event_id, organization_id, attempt, unit, "
     "quantity, price_picousd, source) "
     "SELECT e.day, e.id, e.organization_id, v.n, v.unit, v.quantity, v.price, v.source "
-    "FROM unnest($51::uuid[], $52::int2[], $53::text[], $54::int8[], $55::int8[], $56::text[]) "
+    "FROM unnest($64::uuid[], $65::int2[], $66::text[], $67::int8[], $68::int8[], $69::text[]) "
     "AS v (id, n, unit, quantity, price, source) JOIN e ON e.id = v.id) "
-    "SELECT count(*) FROM e";
+    "SELECT id FROM e";
+
+/* An array of texts as PostgreSQL writes it. */
+static void put_texts(struct table *t, const struct str *list, size_t n)
+{
+    struct buffer b;
+    buffer_init(&b, COLUMN_BYTES_MAX);
+    (void)buffer_append(&b, "{", 1);
+    for (size_t i = 0; i < n; i++) {
+        (void)buffer_append_str(&b, i > 0 ? STR_LIT(",\"") : STR_LIT("\""));
+        for (size_t k = 0; k < list[i].len; k++) {
+            if (list[i].ptr[k] == '"' || list[i].ptr[k] == '\\') {
+                (void)buffer_append(&b, "\\", 1);
+            }
+            (void)buffer_append(&b, list[i].ptr + k, 1);
+        }
+        (void)buffer_append(&b, "\"", 1);
+    }
+    (void)buffer_append(&b, "}", 1);
+    put_text(t, buffer_str(&b));
+    buffer_release(&b);
+}
+
+static void put_charges(struct table *t, const struct usage_event *e)
+{
+    struct buffer b;
+    struct json_writer w;
+    buffer_init(&b, COLUMN_BYTES_MAX);
+    json_writer_init(&w, &b);
+    json_array_begin(&w);
+    for (size_t i = 0; i < e->n_charges; i++) {
+        const struct usage_charge *c = &e->charges[i];
+        char quota[37];
+        uuid_format(&c->quota, quota);
+        json_object_begin(&w);
+        json_field_z(&w, "quota", quota);
+        json_field_str(&w, "bucket", c->bucket);
+        json_field_i64(&w, "window", c->window_start_s);
+        json_field_i64(&w, "amount", c->amount);
+        if (c->overrun) {
+            json_field_bool(&w, "overrun", true);
+        }
+        json_object_end(&w);
+    }
+    json_array_end(&w);
+    put_text(t, buffer_str(&b));
+    buffer_release(&b);
+}
+
+static void put_governance(struct table *t, const struct usage_event *e)
+{
+    put_uuid(t, &e->team_id);
+    put_uuid(t, &e->service_account_id);
+    put_text(t, e->end_user);
+    put_text(t, e->price_group);
+    put_int(t, e->list_nanousd);
+    put_texts(t, e->tags, e->n_tags);
+    put_text(t, e->downgraded_from);
+    put_uuid(t, &e->price_book_id);
+    put_int(t, e->custom_nanousd);
+    put_charges(t, e);
+}
 
 static void put_event(struct table *t, const struct usage_event *e)
 {
@@ -236,6 +306,7 @@ static void put_event(struct table *t, const struct usage_event *e)
     put_uuid(t, &e->prompt_id);
     put_int(t, e->prompt_version);
     put_uuid(t, &e->mirror_of);
+    put_governance(t, e);
 }
 
 static void put_attempt(struct table *t, const struct uuid *event, const struct usage_attempt *x)
@@ -259,6 +330,9 @@ static void put_attempt(struct table *t, const struct uuid *event, const struct 
     put_text(t, x->kind);
     put_text(t, x->option);
     put_int(t, x->credential);
+    put_int(t, x->list_nanousd);
+    put_int(t, x->ratio_ppm);
+    put_text(t, x->service_tier);
 }
 
 static void put_quantity(struct table *t, const struct uuid *event, int32_t attempt,
@@ -296,7 +370,26 @@ static void fill(struct table tables[3], const struct usage_event *const *events
     }
 }
 
-static bool insert(PGconn *c, const struct uuid *plane, struct table tables[3], size_t *ret_stored,
+/* Marks those whose ids the result names. */
+static void mark_new(const PGresult *r, const struct usage_event *const *events, size_t n,
+                     bool *ret_new)
+{
+    struct map *ids = map_new();
+    for (size_t i = 0; i < n; i++) {
+        ret_new[i] = false;
+        (void)map_put(ids, (struct str){(const char *)events[i]->id.b, 16}, &ret_new[i]);
+    }
+    for (int i = 0; i < PQntuples(r); i++) {
+        bool *is_new = map_get(ids, (struct str){PQgetvalue(r, i, 0), 16});
+        if (is_new) {
+            *is_new = true;
+        }
+    }
+    map_free(ids);
+}
+
+static bool insert(PGconn *c, const struct uuid *plane, struct table tables[3],
+                   const struct usage_event *const *events, size_t n_events, bool *ret_new,
                    struct error *err)
 {
     enum { PARAMS = 1 + COUNT(event_columns) + COUNT(attempt_columns) + COUNT(quantity_columns) };
@@ -316,16 +409,14 @@ static bool insert(PGconn *c, const struct uuid *plane, struct table tables[3], 
             types[n] = x->array;
         }
     }
-    PGresult *r = PQexecParams(c, insert_sql, n, types, values, lengths, formats, 0);
+    PGresult *r = PQexecParams(c, insert_sql, n, types, values, lengths, formats, 1);
     bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
-    uint64_t stored = 0;
     if (!ok) {
         (void)db_fail(err, c, r);
     } else {
-        ok = str_to_u64(str_of(PQgetvalue(r, 0, 0)), &stored);
+        mark_new(r, events, n_events, ret_new);
     }
     PQclear(r);
-    *ret_stored = (size_t)stored;
     return ok;
 }
 
@@ -343,21 +434,15 @@ static bool quarantine(struct tx *t, const struct uuid *plane, const struct usag
         DB_BYTES(x->payload.ptr ? x->payload.ptr : "", x->payload.len));
 }
 
-bool usage_write(struct db_pool *p, const struct uuid *plane,
-                 const struct usage_event *const *events, size_t n,
-                 const struct usage_refused *refused, size_t n_refused, size_t *ret_stored,
+bool usage_write(struct tx *t, const struct uuid *plane, const struct usage_event *const *events,
+                 size_t n, const struct usage_refused *refused, size_t n_refused, bool *ret_new,
                  struct error *err)
 {
-    size_t stored = 0;
-    struct tx *t = tx_begin(p, TX_SYSTEM, NULL, err);
-    if (!t) {
-        return false;
-    }
     bool ok = true;
     if (n > 0) {
         struct table tables[3];
         fill(tables, events, n);
-        ok = insert(tx_connection(t), plane, tables, &stored, err);
+        ok = insert(tx_connection(t), plane, tables, events, n, ret_new, err);
         for (int i = 0; i < 3; i++) {
             table_release(&tables[i]);
         }
@@ -365,15 +450,67 @@ bool usage_write(struct db_pool *p, const struct uuid *plane,
     for (size_t i = 0; ok && i < n_refused; i++) {
         ok = quarantine(t, plane, &refused[i], err);
     }
-    if (!ok) {
-        tx_rollback(t);
-        return false;
+    return ok;
+}
+
+/* ---- keys ---- */
+
+/* Each key once, with its latest event. */
+static size_t latest_uses(const struct usage_event *const *events, size_t n,
+                          const struct usage_event **ret)
+{
+    struct map *keys = map_new();
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct str key = {(const char *)events[i]->key_id.b, 16};
+        const struct usage_event **seen = map_get(keys, key);
+        if (uuid_is_nil(&events[i]->key_id)) {
+            continue;
+        }
+        if (!seen) {
+            ret[count] = events[i];
+            (void)map_put(keys, key, &ret[count++]);
+        } else if (events[i]->started_us > (*seen)->started_us) {
+            *seen = events[i];
+        }
     }
-    if (!tx_commit(t, NULL, err)) {
-        return false;
+    map_free(keys);
+    return count;
+}
+
+bool usage_touch_keys(struct tx *t, const struct usage_event *const *events, size_t n,
+                      struct error *err)
+{
+    struct arena *a = arena_new(0);
+    int64_t now_us = (int64_t)clock_wall_ms() * 1000;
+    const struct usage_event **uses = arena_alloc(a, (n + 1) * sizeof *uses);
+    size_t count = uses ? latest_uses(events, n, uses) : 0;
+    struct str *texts = arena_zalloc(a, 3 * (count + 1) * sizeof *texts);
+    bool ok = uses && texts;
+    for (size_t i = 0; ok && i < count; i++) {
+        char text[37];
+        int64_t at = uses[i]->started_us < now_us ? uses[i]->started_us : now_us;
+        uuid_format(&uses[i]->key_id, text);
+        texts[3 * i] = arena_str(a, str_of(text));
+        uuid_format(&uses[i]->organization_id, text);
+        texts[3 * i + 1] = arena_str(a, str_of(text));
+        texts[3 * i + 2] = arena_printf(a, "%lld", (long long)at);
     }
-    *ret_stored = stored;
-    return true;
+    /* what another instance is writing is as fresh as what would be written here */
+    ok = !ok ? error_set(err, ERR_OVERLOADED, "%s", "")
+             : count == 0 ||
+                   tx_exec(t, NULL, err,
+                           "WITH v AS (SELECT x[3 * i + 1]::uuid AS id, x[3 * i + 2]::uuid AS org, "
+                           "timestamptz 'epoch' + x[3 * i + 3]::int8 * interval '1 microsecond' "
+                           "AS at FROM (SELECT $1::text[] AS x) p, generate_series(0, $2 - 1) i), "
+                           "s AS (SELECT k.id, v.at FROM v JOIN virtual_keys k ON k.id = v.id AND "
+                           "k.organization_id = v.org WHERE k.last_used_at IS NULL OR "
+                           "k.last_used_at < v.at - interval '1 minute' FOR NO KEY UPDATE OF k "
+                           "SKIP LOCKED) "
+                           "UPDATE virtual_keys k SET last_used_at = s.at FROM s WHERE k.id = s.id",
+                           DB_TEXTS(texts, 3 * count), DB_I64(count));
+    arena_free(a);
+    return ok;
 }
 
 bool usage_prepare(struct db_pool *p, struct error *err)

@@ -57,3 +57,24 @@ bool user_by_email(struct tx *t, struct str email, struct uuid *ret, struct erro
                    DB_STR(email)) &&
            object_take_id(rows, ret, err);
 }
+
+bool user_keys(struct tx *t, const struct uuid *id, struct arena *a, struct user_key **ret,
+               size_t *ret_n, struct error *err)
+{
+    struct db_rows *rows = NULL;
+    if (!tx_exec(t, &rows, err,
+                 "SELECT id, organization_id FROM virtual_keys WHERE user_id = $1 "
+                 "AND revoked_at IS NULL ORDER BY id",
+                 DB_UUID(id))) {
+        return false;
+    }
+    size_t n = db_count(rows);
+    struct user_key *list = arena_alloc(a, (n + 1) * sizeof *list);
+    for (size_t i = 0; list && i < n; i++) {
+        list[i] = (struct user_key){db_uuid(rows, i, 0), db_uuid(rows, i, 1)};
+    }
+    db_rows_free(rows);
+    *ret = list;
+    *ret_n = list ? n : 0;
+    return list != NULL || error_set(err, ERR_OVERLOADED, "%s", "");
+}

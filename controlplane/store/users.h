@@ -29,4 +29,11 @@ bool user_login_find(struct tx *t, struct str email, struct arena *a, struct use
 bool user_set_password(struct tx *t, const struct uuid *id, struct str hash, struct error *err);
 bool user_by_email(struct tx *t, struct str email, struct uuid *ret, struct error *err);
 
+/* A person's keys, in whatever organizations, but for the revoked. System role. */
+struct user_key {
+    struct uuid id, organization;
+};
+bool user_keys(struct tx *t, const struct uuid *id, struct arena *a, struct user_key **ret,
+               size_t *ret_n, struct error *err);
+
 #endif

@@ -23,6 +23,19 @@ static const struct object_column columns[KEY_COLUMN_COUNT] = {
     [KEY_CONFIG] = {"config", OBJECT_TEXT},
     [KEY_CONFIG_LOCKED] = {"config_locked", OBJECT_BOOL},
     [KEY_TAGS] = {"tags", OBJECT_TEXTS},
+    [KEY_TEAM_ID] = {"team_id", OBJECT_UUID},
+    [KEY_SERVICE_ACCOUNT_ID] = {"service_account_id", OBJECT_UUID},
+    [KEY_ENDPOINTS] = {"endpoints", OBJECT_TEXTS},
+    [KEY_CONFIGS] = {"configs", OBJECT_TEXTS},
+    [KEY_MCP_TOOLS] = {"mcp_tools", OBJECT_TEXTS},
+    [KEY_ADMIN_PERMISSIONS] = {"admin_permissions", OBJECT_TEXTS},
+    [KEY_IP_ALLOW] = {"ip_allow", OBJECT_TEXTS},
+    [KEY_REQUIRED_METADATA] = {"required_metadata", OBJECT_TEXTS},
+    [KEY_PRICE_GROUP] = {"price_group", OBJECT_TEXT},
+    [KEY_FORMER_HASH] = {"former_hash", OBJECT_BYTES},
+    [KEY_FORMER_EXPIRES_AT] = {"former_expires_at", OBJECT_TIME},
+    [KEY_ROTATED_AT] = {"rotated_at", OBJECT_TIME},
+    [KEY_LAST_USED_AT] = {"last_used_at", OBJECT_TIME},
 };
 
 const struct object_table virtual_keys_table = {

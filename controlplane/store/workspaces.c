@@ -10,6 +10,7 @@ static const struct object_column columns[WORKSPACE_COLUMN_COUNT] = {
     [WORKSPACE_REVISION] = {"revision", OBJECT_I64},
     [WORKSPACE_CREATED_AT] = {"created_at", OBJECT_TIME},
     [WORKSPACE_UPDATED_AT] = {"updated_at", OBJECT_TIME},
+    [WORKSPACE_PRICE_GROUP] = {"price_group", OBJECT_TEXT},
 };
 
 const struct object_table workspaces_table = {

@@ -15,7 +15,8 @@ static struct uuid group, org, ws;
 static inline struct channel *start_channel(void)
 {
     struct error err = ERROR_INIT;
-    struct channel_config c = {pool, keys, "127.0.0.1", "127.0.0.1", 0};
+    struct channel_config c = {
+        .pool = pool, .keys = keys, .address = "127.0.0.1", .advertise = "127.0.0.1"};
     struct channel *x = channel_start(&c, &err);
     if (!x) {
         fail_msg("channel: %s", error_text(&err));

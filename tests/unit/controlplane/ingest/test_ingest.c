@@ -242,6 +242,116 @@ static void test_routing_and_cache_are_stored(void **state)
     making_release(&m);
 }
 
+/* ---- what governance adds ---- */
+
+static struct uuid team, account, book, budget, holder, key;
+
+static void with_governance(Weir__Event *e)
+{
+    static char *tags[] = {(char *)(uintptr_t) "plain", (char *)(uintptr_t) "a \"b\\c\", {d}",
+                           (char *)(uintptr_t) ""};
+    static Weir__Charge charges[2], *list[2] = {&charges[0], &charges[1]};
+    weir__charge__init(&charges[0]);
+    charges[0].quota_id = bytes(&budget);
+    charges[0].bucket = (char *)(uintptr_t) "x\x1fy";
+    charges[0].holder = bytes(&holder);
+    charges[0].amount = 70;
+    charges[1] = charges[0];
+    charges[1].amount = 5;
+    charges[1].overrun = true;
+    e->key_id = bytes(&key);
+    e->team_id = bytes(&team);
+    e->service_account_id = bytes(&account);
+    e->end_user = (char *)(uintptr_t) "someone";
+    e->price_group = (char *)(uintptr_t) "internal";
+    e->list_nanousd = 750;
+    e->custom_nanousd = 3;
+    e->price_book_id = bytes(&book);
+    e->downgraded_from = (char *)(uintptr_t) "gpt-5";
+    e->tags = tags;
+    e->n_tags = 3;
+    e->charges = list;
+    e->n_charges = 2;
+    e->attempts[0]->list_nanousd = 750;
+    e->attempts[0]->ratio_ppm = 100000;
+    e->attempts[0]->service_tier = (char *)(uintptr_t) "flex";
+}
+
+static void add_rows(void)
+{
+    org = rows_organization(pool, "governed");
+    struct uuid ws = rows_workspace(pool, &org, "governed");
+    budget = uuid_v7();
+    team = uuid_v7();
+    account = uuid_v7();
+    book = uuid_v7();
+    holder = uuid_v7();
+    key = rows_key(pool, &org, &ws, "governed", NULL);
+    struct tx *t = rows_begin(pool);
+    ROWS_EXEC(t,
+              "INSERT INTO budgets (id, organization_id, name, metric, amount, time_window, "
+              "alert_percents) VALUES ($1, $2, 'governed', 'cost', 100, 'total', '{50,80}')",
+              DB_UUID(&budget), DB_UUID(&org));
+    rows_commit(t, NULL);
+}
+
+static void test_governance_is_stored_and_charged_once(void **state)
+{
+    (void)state;
+    struct making m;
+    struct uuid id = uuid_v7();
+    add_rows();
+    int64_t version = rows_count(pool, "SELECT version FROM config_version");
+    making_init(&m, 21, 2);
+    making_add(&m, &id, with_governance);
+    assert_int_equal(send_batch(&m).stored, 1);
+    assert_int_equal(send_batch(&m).duplicates, 1);
+    assert_int_equal(
+        rows_count(pool, "SELECT count(*) FROM usage_events e JOIN usage_attempts a ON a.event_id "
+                         "= e.id WHERE e.end_user = 'someone' AND e.price_group = 'internal' AND "
+                         "e.list_nanousd = 750 AND e.custom_nanousd = 3 AND e.downgraded_from = "
+                         "'gpt-5' AND e.team_id IS NOT NULL AND e.service_account_id IS NOT NULL "
+                         "AND e.price_book_id IS NOT NULL AND e.tags = ARRAY['plain', 'a "
+                         "\"b\\c\", {d}', ''] AND a.list_nanousd = 750 AND a.ratio_ppm = 100000 "
+                         "AND a.service_tier = 'flex' AND jsonb_array_length(e.charges) = 2 AND "
+                         "e.charges->0->>'bucket' = E'x\\u001Fy' AND "
+                         "(e.charges->0->>'amount')::int8 = 70 AND e.charges->0->'overrun' IS NULL "
+                         "AND e.charges->1->'overrun' = 'true'"),
+        1);
+    assert_int_equal(count_of("ledger_accounts", "quota_id", &budget), 1);
+    assert_int_equal(rows_count(pool, "SELECT settled FROM ledger_accounts WHERE overrun = 5"), 75);
+    assert_int_equal(rows_count(pool, "SELECT settled FROM ledger_leases WHERE granted = 0"), 75);
+    assert_int_equal(count_of("alert_events", "budget_id", &budget), 1);
+    assert_int_equal(rows_count(pool, "SELECT count(*) FROM virtual_keys WHERE name = 'governed' "
+                                      "AND last_used_at > now() - interval '1 minute'"),
+                     1);
+    assert_int_equal(rows_count(pool, "SELECT version FROM config_version"), version);
+    making_release(&m);
+}
+
+static void test_a_key_s_last_use_is_written_once_a_minute(void **state)
+{
+    (void)state;
+    static const int64_t ages_s[] = {30, 90};
+    for (int i = 0; i < 2; i++) {
+        struct making m;
+        struct uuid id = uuid_v7();
+        struct tx *t = rows_begin(pool);
+        ROWS_EXEC(t,
+                  "UPDATE virtual_keys SET last_used_at = now() - $2 * interval '1 second' WHERE "
+                  "id = $1",
+                  DB_UUID(&key), DB_I64(ages_s[i]));
+        rows_commit(t, NULL);
+        making_init(&m, 22, 1);
+        making_add(&m, &id, with_governance);
+        assert_int_equal(send_batch(&m).stored, 1);
+        assert_int_equal(rows_count(pool, "SELECT count(*) FROM virtual_keys WHERE name = "
+                                          "'governed' AND last_used_at > now() - interval '20 s'"),
+                         i);
+        making_release(&m);
+    }
+}
+
 static void no_organization(Weir__Event *e)
 {
     e->organization_id.len = 0;
@@ -284,6 +394,30 @@ static void short_config(Weir__Event *e)
     e->config_id.len = 15;
 }
 
+static Weir__Charge bad_charge, *bad_charges = &bad_charge;
+
+static void charge_of_nothing(Weir__Event *e)
+{
+    weir__charge__init(&bad_charge);
+    e->charges = &bad_charges;
+    e->n_charges = 1;
+}
+
+/* Found by the database. */
+static void charge_of_a_bad_bucket(Weir__Event *e)
+{
+    charge_of_nothing(e);
+    bad_charge.quota_id = bytes(&org);
+    bad_charge.bucket = (char *)(uintptr_t) "\xff";
+}
+
+static void charge_that_is_huge(Weir__Event *e)
+{
+    charge_of_nothing(e);
+    bad_charge.quota_id = bytes(&org);
+    bad_charge.amount = UINT64_MAX;
+}
+
 static void unknown_unit(Weir__Event *e)
 {
     e->attempts[0]->quantities[0]->unit = (Weir__Unit)99;
@@ -298,8 +432,10 @@ static void test_what_cannot_be_stored_is_quarantined_and_blocks_nobody(void **s
 {
     (void)state;
     static const alter_fn faults[] = {
-        no_organization, other_organization, bad_metadata,    nul_in_metadata, bad_utf8,
-        huge_number,     unknown_unit,       same_unit_twice, huge_saving,     short_config};
+        no_organization,    other_organization, bad_metadata,      nul_in_metadata,
+        bad_utf8,           huge_number,        unknown_unit,      same_unit_twice,
+        huge_saving,        short_config,       charge_of_nothing, charge_of_a_bad_bucket,
+        charge_that_is_huge};
     enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
     struct making m;
     struct uuid good[FAULTS + 1], bad;
@@ -397,6 +533,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_is_stored_whole_and_once),
         cmocka_unit_test(test_routing_and_cache_are_stored),
+        cmocka_unit_test(test_governance_is_stored_and_charged_once),
+        cmocka_unit_test(test_a_key_s_last_use_is_written_once_a_minute),
         cmocka_unit_test(test_what_cannot_be_stored_is_quarantined_and_blocks_nobody),
         cmocka_unit_test(test_no_batch_at_all_is_refused),
         cmocka_unit_test(test_nothing_is_acknowledged_without_a_database),

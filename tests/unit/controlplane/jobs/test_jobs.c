@@ -11,6 +11,7 @@
 
 static struct pg_fixture pg;
 static struct db_pool *pool;
+static struct job_settings settings;
 
 static void owner_runs(const char *sql)
 {
@@ -41,7 +42,7 @@ static size_t run(const char *name, bool *ret_ran)
     size_t n = 0;
     for (size_t i = 0; i < jobs_count; i++) {
         if (strcmp(jobs[i].name, name) == 0) {
-            if (!job_run(pool, &jobs[i], ret_ran, &n, &err)) {
+            if (!job_run(pool, &jobs[i], &settings, ret_ran, &n, &err)) {
                 fail_msg("%s", error_text(&err));
             }
             return n;
@@ -132,6 +133,41 @@ static void old_changes_are_trimmed_behind_a_horizon(void **state)
     assert_int_equal(number("SELECT horizon FROM config_version"), 4);
 }
 
+static void what_a_lost_proxy_holds_is_dealt_with_as_told(void **state)
+{
+    (void)state;
+    owner_runs(
+        "INSERT INTO organizations (id, name) VALUES ('00000000-0000-7000-8000-0000000000bb', "
+        "'o');"
+        "INSERT INTO data_planes (id, group_id, name, last_seen_at) SELECT gen_random_uuid(), "
+        "g.id, i::text, now() - i * interval '1 minute' FROM data_plane_groups g, "
+        "generate_series(0, 1) i;"
+        "INSERT INTO ledger_accounts (organization_id, quota_id, bucket, window_start, held) "
+        "VALUES ('00000000-0000-7000-8000-0000000000bb', gen_random_uuid(), '', 0, 10);"
+        "INSERT INTO limit_accounts (organization_id, quota_id, bucket, window_start, held) "
+        "VALUES ('00000000-0000-7000-8000-0000000000bb', gen_random_uuid(), '', 0, 10);"
+        "INSERT INTO ledger_leases (account_id, holder, organization_id, data_plane_id, granted) "
+        "SELECT a.id, gen_random_uuid(), a.organization_id, p.id, 5 FROM ledger_accounts a, "
+        "data_planes p;"
+        "INSERT INTO limit_leases (account_id, holder, organization_id, data_plane_id, granted) "
+        "SELECT a.id, gen_random_uuid(), a.organization_id, p.id, 5 FROM limit_accounts a, "
+        "data_planes p");
+    assert_int_equal(run_alone("free_limit_leases"), 1);
+    assert_int_equal(number("SELECT held FROM limit_accounts"), 5);
+    assert_int_equal(run_alone("write_off_leases"), 0); /* not told to */
+    settings.lease_writeoff_ms = 300000;
+    assert_int_equal(run_alone("write_off_leases"), 0); /* not yet */
+    settings.lease_writeoff_ms = 30000;
+    assert_int_equal(run_alone("write_off_leases"), 1);
+    assert_int_equal(run_alone("write_off_leases"), 0);
+    settings.lease_writeoff_ms = 0;
+    assert_int_equal(number("SELECT held FROM ledger_accounts WHERE settled = 5"), 5);
+    assert_int_equal(number("SELECT count(*) FROM audit_log WHERE action = 'ledger.write_off' AND "
+                            "organization_id IS NOT NULL"),
+                     1);
+    (void)run_alone("trim_ledger");
+}
+
 static void only_one_instance_is_at_a_job(void **state)
 {
     (void)state;
@@ -153,7 +189,7 @@ static void the_schedule_runs_all_at_once_and_stops(void **state)
     (void)state;
     owner_runs("INSERT INTO idempotency_keys (actor, key, request_hash, created_at)"
                " VALUES ('b', 'old', '', now() - interval '2 days')");
-    struct schedule *s = schedule_start(pool);
+    struct schedule *s = schedule_start(pool, &settings, NULL);
     assert_int_equal(number("SELECT count(*) FROM idempotency_keys WHERE actor = 'b'"), 0);
     schedule_stop(s);
     schedule_stop(NULL);
@@ -184,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_day_that_began_in_the_default_partition_stays_there),
         cmocka_unit_test(what_has_ended_goes_and_the_rest_stays),
         cmocka_unit_test(old_changes_are_trimmed_behind_a_horizon),
+        cmocka_unit_test(what_a_lost_proxy_holds_is_dealt_with_as_told),
         cmocka_unit_test(only_one_instance_is_at_a_job),
         cmocka_unit_test(the_schedule_runs_all_at_once_and_stops),
     };

@@ -118,6 +118,27 @@ static void old_keys_still_open(void **state)
     seal_keys_free(after);
 }
 
+static void former_keys_are_added_behind_the_current_one(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct seal_keys *before = parse(KEY_A), *k = parse(KEY_B);
+    struct arena *a = arena_new(0);
+    struct uuid row = uuid_v7();
+    struct str out = STR_NONE;
+    struct str sealed = seal_close(before, "t", &row, "c", STR_LIT("old"), a);
+    assert_false(seal_open(k, seal_current_id(before), "t", &row, "c", sealed, a, &out, &err));
+    const char *current = seal_current_id(k);
+    assert_true(seal_keys_add(k, STR_LIT(" " KEY_A_BASE64 " ,\n"), &err));
+    assert_string_equal(seal_current_id(k), current);
+    assert_true(seal_open(k, seal_current_id(before), "t", &row, "c", sealed, a, &out, &err));
+    assert_false(seal_keys_add(k, STR_LIT("nonsense"), &err));
+    assert_null(strstr(err.text, "nonsense"));
+    arena_free(a);
+    seal_keys_free(before);
+    seal_keys_free(k);
+}
+
 static void bad_keys_are_refused_without_being_shown(void **state)
 {
     (void)state;
@@ -161,6 +182,7 @@ int main(void)
         cmocka_unit_test(every_changed_bit_is_noticed),
         cmocka_unit_test(a_sealed_value_cannot_be_moved),
         cmocka_unit_test(old_keys_still_open),
+        cmocka_unit_test(former_keys_are_added_behind_the_current_one),
         cmocka_unit_test(bad_keys_are_refused_without_being_shown),
         cmocka_unit_test(a_key_file_is_private),
     };

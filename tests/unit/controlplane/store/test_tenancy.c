@@ -219,11 +219,12 @@ static void audit_rows_name_their_actor(void **state)
     assert_true(db_is_null(rows, 0, 6));
     db_rows_free(rows);
     /* not into another tenant's history, and nothing platform-wide */
-    assert_false(tx_audit(t, "key.create", "key", &org_b, &object, "dev", NULL, NULL, &err));
-    tx_rollback(t);
+    must(tx_audit(t, "key.create", "key", &org_b, &object, "dev", NULL, NULL, &err), &err);
+    assert_false(tx_commit(t, NULL, &err));
     t = begin(TX_TENANT, &org_a);
-    assert_false(tx_audit(t, "key.create", "key", NULL, &object, "dev", NULL, NULL, &err));
-    tx_rollback(t);
+    err = (struct error)ERROR_INIT;
+    must(tx_audit(t, "key.create", "key", NULL, &object, "dev", NULL, NULL, &err), &err);
+    assert_false(tx_commit(t, NULL, &err));
 }
 
 static void one_version_for_a_transaction(void **state)
