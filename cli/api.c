@@ -96,7 +96,8 @@ static bool refuse(struct cli *c, const struct http_answer *a, const struct docu
     return false;
 }
 
-static bool read_answer(struct cli *c, const struct http_answer *a, struct document **ret,
+/* text: not NULL where the answer is wanted as it came. */
+static bool read_answer(struct cli *c, struct http_answer *a, struct document **ret, char **text,
                         struct error *err)
 {
     struct document *d = NULL;
@@ -109,6 +110,11 @@ static bool read_answer(struct cli *c, const struct http_answer *a, struct docum
         (void)refuse(c, a, d, err);
         document_free(d);
         return false;
+    }
+    if (text) {
+        document_free(d);
+        *text = buffer_detach(&a->body);
+        return true;
     }
     if (a->body.len && !d) {
         return error_set(err, ERR_UPSTREAM_GARBAGE,
@@ -124,7 +130,7 @@ static bool read_answer(struct cli *c, const struct http_answer *a, struct docum
 }
 
 static bool send(struct cli *c, const char *method, const char *path, const char *const *extra,
-                 struct str body, struct document **ret, struct error *err)
+                 struct str body, struct document **ret, char **text, struct error *err)
 {
     struct buffer url, organization;
     struct http_answer answer;
@@ -133,8 +139,10 @@ static bool send(struct cli *c, const char *method, const char *path, const char
     buffer_init(&organization, HEADER_MAX);
     buffer_append(&url, base, without_slashes(base));
     buffer_printf(&url, "/api/v1%s", path);
-    struct http_call call = {
-        .method = method, .body = body, .headers = {"accept: application/json"}, .n_headers = 1};
+    struct http_call call = {.method = method,
+                             .body = body,
+                             .headers = {text ? "accept: */*" : "accept: application/json"},
+                             .n_headers = 1};
     for (; *extra; extra++) {
         call.headers[call.n_headers++] = *extra;
     }
@@ -164,7 +172,7 @@ static bool send(struct cli *c, const char *method, const char *path, const char
     }
     bool ok = http_send(c->http, &call, &answer, err);
     if (ok) {
-        ok = read_answer(c, &answer, ret, err);
+        ok = read_answer(c, &answer, ret, text, err);
         http_answer_release(&answer);
     }
     mem_free(url_text);
@@ -172,8 +180,8 @@ static bool send(struct cli *c, const char *method, const char *path, const char
     return ok;
 }
 
-bool api_call(struct cli *c, const char *method, const char *path, struct str body,
-              struct document **ret, struct error *err)
+static bool call_signed(struct cli *c, const char *method, const char *path, struct str body,
+                        struct document **ret, char **ret_text, struct error *err)
 {
     struct buffer header;
     const char *token = find_token(c, err);
@@ -186,15 +194,31 @@ bool api_call(struct cli *c, const char *method, const char *path, struct str bo
         return error_set(err, ERR_INVALID_KEY, "the token is too long");
     }
     char *text = buffer_detach(&header);
-    bool ok = send(c, method, path, (const char *const[]){text, NULL}, body, ret, err);
+    bool ok = send(c, method, path, (const char *const[]){text, NULL}, body, ret, ret_text, err);
     mem_free_secret(text, strlen(text));
     return ok;
+}
+
+bool api_call(struct cli *c, const char *method, const char *path, struct str body,
+              struct document **ret, struct error *err)
+{
+    return call_signed(c, method, path, body, ret, NULL, err);
+}
+
+bool api_text(struct cli *c, const char *path, char **ret, struct error *err)
+{
+    return call_signed(c, "GET", path, STR_NONE, NULL, ret, err);
+}
+
+bool api_lines(struct cli *c, const char *path, struct str body, char **ret, struct error *err)
+{
+    return call_signed(c, "POST", path, body, NULL, ret, err);
 }
 
 bool api_call_unsigned(struct cli *c, const char *method, const char *path, const char *header,
                        struct str body, struct document **ret, struct error *err)
 {
-    return send(c, method, path, (const char *const[]){header, NULL}, body, ret, err);
+    return send(c, method, path, (const char *const[]){header, NULL}, body, ret, NULL, err);
 }
 
 void api_query(struct buffer *path, const char *name, const char *value)

@@ -18,6 +18,10 @@ const char *api_url(const struct cli *c);
  * for cli_report. Uses WEIR_TOKEN, else the profile's token if it was made for this URL. */
 bool api_call(struct cli *c, const char *method, const char *path, struct str body,
               struct document **ret, struct error *err);
+/* GET of what is no JSON: the answer as it came, heap. */
+bool api_text(struct cli *c, const char *path, char **ret, struct error *err);
+/* POST of a call that answers JSON lines: the answer as it came, heap. It may show secrets. */
+bool api_lines(struct cli *c, const char *path, struct str body, char **ret, struct error *err);
 /* One header more ("name: value", NULL for none), without the token: for signing in. */
 bool api_call_unsigned(struct cli *c, const char *method, const char *path, const char *header,
                        struct str body, struct document **ret, struct error *err);

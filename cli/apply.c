@@ -10,8 +10,14 @@ static const struct {
 } sections[] = {{"providers", "provider"},
                 {"configs", "config"},
                 {"prompts", "prompt"},
+                {"price_groups", "price group"},
+                {"price_book", "price book"},
                 {"models", "model"},
-                {"keys", "key"}};
+                {"teams", "team"},
+                {"service_accounts", "service account"},
+                {"keys", "key"},
+                {"budgets", "budget"},
+                {"limits", "limit"}};
 static const char *const outcomes[] = {"created", "updated", "unchanged", "deleted"};
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))

@@ -10,6 +10,7 @@
 
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/price.h"
 #include "cli/table.h"
 #include "common/base/mem.h"
 
@@ -62,7 +63,7 @@ static void put_usd(struct buffer *b, const struct document *price, const char *
     }
 }
 
-static char *usd(const struct document *price, const char *unit)
+char *price_usd(const struct document *price, const char *unit)
 {
     struct buffer b;
     buffer_init(&b, 1024);
@@ -97,7 +98,7 @@ static void print_list(struct cli *c, const struct document *list)
         table_cell_z(t, document_text(m, "model"));
         table_cell_take(t, document_show(m, "context"));
         for (size_t k = 0; k < 3; k++) {
-            table_cell_take(t, usd(document_get(price, prices[k]), prices[k]));
+            table_cell_take(t, price_usd(document_get(price, prices[k]), prices[k]));
         }
         table_cell_take(t, document_show(m, "capabilities"));
         table_cell_z(t, document_text(m, "override_id")[0] ? "override"
@@ -152,7 +153,7 @@ static void print_model(struct cli *c, const struct document *m)
         const char *unit = price_unit_name((enum price_unit)u);
         const struct document *p = document_get(price, unit);
         if (p) {
-            char *text = usd(p, unit);
+            char *text = price_usd(p, unit);
             fprintf(c->out, "%-16s%s USD per %s\n", unit, text,
                     is_token((enum price_unit)u) ? "million tokens" : unit);
             mem_free(text);
@@ -277,7 +278,8 @@ static void print_entry(struct cli *c, char mark, const struct document *e)
     for (size_t i = 0; i < document_count(prices); i++) {
         const struct document *p = document_at(prices, i);
         const char *unit = document_text(p, "unit");
-        char *old = usd(document_get(p, "old"), unit), *now = usd(document_get(p, "new"), unit);
+        char *old = price_usd(document_get(p, "old"), unit),
+             *now = price_usd(document_get(p, "new"), unit);
         fprintf(c->out, "%s %s %s -> %s", i ? "," : " ", unit, old, now);
         mem_free(old);
         mem_free(now);

@@ -47,7 +47,7 @@ struct cli {
 
 typedef int (*command_fn)(struct cli *c); /* returns an enum cli_exit */
 
-#define COMMAND_REPEATABLE_MAX 4
+#define COMMAND_REPEATABLE_MAX 8
 
 /* A row of the table. Help, completion and the reading of arguments come from it. */
 struct command {

@@ -12,6 +12,22 @@ int command_logout(struct cli *c);
 int command_key_create(struct cli *c);
 int command_key_list(struct cli *c);
 int command_key_revoke(struct cli *c);
+int command_key_rotate(struct cli *c);
+int command_key_block(struct cli *c);
+int command_key_unblock(struct cli *c);
+int command_key_check(struct cli *c);
+int command_key_import(struct cli *c);
+int command_budget_list(struct cli *c);
+int command_budget_create(struct cli *c);
+int command_budget_show(struct cli *c);
+int command_budget_increase(struct cli *c);
+int command_budget_delete(struct cli *c);
+int command_limit_list(struct cli *c);
+int command_limit_create(struct cli *c);
+int command_limit_delete(struct cli *c);
+int command_team_list(struct cli *c);
+int command_team_create(struct cli *c);
+int command_team_delete(struct cli *c);
 int command_provider_add(struct cli *c);
 int command_provider_list(struct cli *c);
 int command_provider_test(struct cli *c);
@@ -31,6 +47,13 @@ int command_prompt_show(struct cli *c);
 int command_prompt_create(struct cli *c);
 int command_prompt_publish(struct cli *c);
 int command_prompt_label(struct cli *c);
+int command_price_show(struct cli *c);
+int command_price_book_list(struct cli *c);
+int command_price_book_show(struct cli *c);
+int command_price_book_create(struct cli *c);
+int command_price_book_publish(struct cli *c);
+int command_price_group_list(struct cli *c);
+int command_statement(struct cli *c);
 int command_explain(struct cli *c);
 int command_targets(struct cli *c);
 int command_cache_purge(struct cli *c);
@@ -39,6 +62,9 @@ int command_import_litellm(struct cli *c);
 int command_import_cloudflare(struct cli *c);
 int command_import_portkey(struct cli *c);
 int command_logs(struct cli *c);
+int command_audit_export(struct cli *c);
+int command_audit_verify(struct cli *c);
+int command_audit_head(struct cli *c);
 int command_status(struct cli *c);
 int command_data_plane_list(struct cli *c);
 int command_data_plane_token(struct cli *c);
@@ -54,8 +80,34 @@ struct login_options {
 };
 struct key_create_options {
     struct cli_options common;
-    char *models, *providers; /* joined by '\n' */
-    char *expires, *workspace;
+    char *models, *providers, *endpoints, *addresses, *tags, *budgets; /* joined by '\n' */
+    char *expires, *workspace, *team, *user, *service_account, *price_group, *config;
+};
+struct key_rotate_options {
+    struct cli_options common;
+    char *workspace;
+    uint64_t overlap_ms;
+};
+struct budget_create_options {
+    struct cli_options common;
+    char *metric, *amount, *window, *zone, *mode, *downgrade_model, *max_cost, *when_unavailable;
+    char *scopes, *alerts; /* joined by '\n' */
+    char *workspace;
+};
+struct budget_increase_options {
+    struct cli_options common;
+    char *until, *workspace;
+};
+struct limit_create_options {
+    struct cli_options common;
+    char *metric, *amount, *window, *algorithm, *burst, *when_unavailable;
+    char *scopes; /* joined by '\n' */
+    char *workspace;
+    bool exact;
+};
+struct team_create_options {
+    struct cli_options common;
+    char *price_group, *workspace;
 };
 struct workspace_options { /* of the lists */
     struct cli_options common;
@@ -97,6 +149,15 @@ struct label_options {
     char *workspace;
     bool remove;
 };
+struct price_options {
+    struct cli_options common;
+    char *service_tier, *at, *group, *called;
+};
+struct statement_options {
+    struct cli_options common;
+    char *month, *zone, *team, *format, *output;
+    bool by_key;
+};
 struct explain_options {
     struct cli_options common;
     char *key, *path, *model, *body, *config, *workspace;
@@ -116,6 +177,11 @@ struct logs_options {
     uint64_t count;
     bool follow;
     char *key, *model, *status, *workspace;
+};
+struct audit_options { /* of export and verify */
+    struct cli_options common;
+    char *output, *head;
+    uint64_t after;
 };
 struct data_plane_token_options {
     struct cli_options common;

@@ -1,4 +1,6 @@
-/* weir key create, list, revoke: the keys that applications sign in by. */
+/* weir key create, list: the keys that applications sign in by. */
+#include <stdarg.h>
+
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/rows.h"
@@ -28,8 +30,14 @@ bool expiry_parse(struct str text, uint64_t now_ms, uint64_t *ret_ms)
     return false;
 }
 
-/* "a\nb" as a list. */
-static void put_lines(struct json_writer *w, const char *name, const char *lines)
+void rows_put_text(struct json_writer *w, const char *name, const char *text)
+{
+    if (text) {
+        json_field_z(w, name, text);
+    }
+}
+
+void rows_put_lines(struct json_writer *w, const char *name, const char *lines)
 {
     struct str rest = str_of(lines), head, tail;
     if (!lines) {
@@ -43,6 +51,48 @@ static void put_lines(struct json_writer *w, const char *name, const char *lines
     }
     json_put_str(w, rest);
     json_array_end(w);
+}
+
+/* "10/month" each. */
+static bool put_budgets(struct json_writer *w, const char *lines)
+{
+    struct str rest = str_of(lines), line, amount, window;
+    if (!lines) {
+        return true;
+    }
+    json_name(w, "budgets");
+    json_array_begin(w);
+    for (bool more = true; more;) {
+        more = str_cut(rest, '\n', &line, &rest);
+        line = more ? line : rest;
+        if (!str_cut(line, '/', &amount, &window)) {
+            return false;
+        }
+        json_object_begin(w);
+        json_field_z(w, "metric", "cost");
+        json_field_str(w, "amount", amount);
+        json_field_str(w, "window", window);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    return true;
+}
+
+int key_print_secret(struct cli *c, struct document *key, const char *remark, ...)
+{
+    int exit = CLI_OK;
+    va_list args;
+    va_start(args, remark);
+    if (c->common->json) {
+        exit = api_print(c, key);
+    } else {
+        fprintf(c->out, "%s\n", document_text(key, "secret"));
+        fflush(c->out);
+        vfprintf(c->err, remark, args);
+    }
+    va_end(args);
+    document_free(key);
+    return exit;
 }
 
 int command_key_create(struct cli *c)
@@ -65,14 +115,24 @@ int command_key_create(struct cli *c)
     json_writer_init(&w, &body);
     json_object_begin(&w);
     json_field_z(&w, "name", c->words[0]);
-    if (o->workspace) {
-        json_field_z(&w, "workspace", o->workspace);
-    }
-    put_lines(&w, "models", o->models);
-    put_lines(&w, "providers", o->providers);
+    rows_put_text(&w, "workspace", o->workspace);
+    rows_put_lines(&w, "models", o->models);
+    rows_put_lines(&w, "providers", o->providers);
+    rows_put_lines(&w, "endpoints", o->endpoints);
+    rows_put_lines(&w, "ip_allow", o->addresses);
+    rows_put_lines(&w, "tags", o->tags);
+    rows_put_text(&w, "team", o->team);
+    rows_put_text(&w, "user", o->user);
+    rows_put_text(&w, "service_account", o->service_account);
+    rows_put_text(&w, "price_group", o->price_group);
+    rows_put_text(&w, "config", o->config);
     if (expires_ms) {
         clock_format_rfc3339(expires_ms, time);
         json_field_z(&w, "expires_at", time);
+    }
+    if (!put_budgets(&w, o->budgets)) {
+        buffer_release(&body);
+        return cli_usage(c, "--budget is an amount of USD and a window, such as 10/month");
     }
     json_object_end(&w);
     bool ok = api_call(c, "POST", "/keys", buffer_str(&body), &key, &err);
@@ -80,32 +140,22 @@ int command_key_create(struct cli *c)
     if (!ok) {
         return cli_report(c, &err);
     }
-    int exit = CLI_OK;
-    if (o->common.json) {
-        exit = api_print(c, key);
-    } else {
-        fprintf(c->out, "%s\n", document_text(key, "secret"));
-        fflush(c->out);
-        fprintf(c->err, "Key %s is made. Its secret stands above and is not shown again.\n",
-                document_text(key, "id"));
-    }
-    document_free(key);
-    return exit;
+    return key_print_secret(c, key,
+                            "Key %s is made. Its secret stands above and is not shown again.\n",
+                            document_text(key, "id"));
 }
 
 int command_key_list(struct cli *c)
 {
-    static const struct row_column columns[] = {
-        {"ID", "id", ROW_PLAIN},          {"NAME", "name", ROW_PLAIN},
-        {"KEY", "mask", ROW_PLAIN},       {"STATUS", "status", ROW_PLAIN},
-        {"MODELS", "models", ROW_PLAIN},  {"EXPIRES", "expires_at", ROW_TIME},
-        {"MADE", "created_at", ROW_TIME}, {NULL, NULL, ROW_PLAIN}};
+    static const struct row_column columns[] = {{"ID", "id", ROW_PLAIN},
+                                                {"NAME", "name", ROW_PLAIN},
+                                                {"KEY", "mask", ROW_PLAIN},
+                                                {"STATUS", "status", ROW_PLAIN},
+                                                {"MODELS", "models", ROW_PLAIN},
+                                                {"EXPIRES", "expires_at", ROW_TIME},
+                                                {"USED", "last_used_at", ROW_TIME},
+                                                {"MADE", "created_at", ROW_TIME},
+                                                {NULL, NULL, ROW_PLAIN}};
     const struct workspace_options *o = c->options;
     return rows_list(c, "/keys", o->workspace, columns);
-}
-
-int command_key_revoke(struct cli *c)
-{
-    const struct workspace_options *o = c->options;
-    return rows_act(c, "/keys", o->workspace, "key", "revoke", "revoked");
 }

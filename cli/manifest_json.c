@@ -1,8 +1,11 @@
 /* A file of the declarative format as the body of POST /apply. */
 #include "cli/manifest_file.h"
 
+#include "cli/manifest_governance.h"
+
 #include "common/base/clock.h"
 #include "common/json.h"
+#include "common/yaml.h"
 
 static void put_texts(struct json_writer *w, const char *name, const struct str *texts, size_t n)
 {
@@ -104,6 +107,7 @@ static void put_key(struct json_writer *w, const struct manifest_key *k,
     if (k->n_tags) {
         put_texts(w, "tags", k->tags, k->n_tags);
     }
+    manifest_governance_put_key(w, k);
     manifest_extras_put(e, EXTRAS_KEYS, i, w);
     json_object_end(w);
 }
@@ -141,6 +145,35 @@ static void put_documents(struct json_writer *w, const struct manifest_document 
     }
 }
 
+/* As they stand in the file, which was checked: ratios keep their text. */
+static void put_prices(struct json_writer *w, const struct manifest_file *f)
+{
+    const struct yaml_node *groups = yaml_get(f->root, "price_groups");
+    const struct manifest_document *book = &f->manifest.price_book;
+    if (groups) {
+        json_name(w, "price_groups");
+        if (groups->kind == YAML_SEQ) {
+            manifest_put_json(groups, w);
+        } else {
+            json_put_raw(w, STR_LIT("[]"));
+        }
+    }
+    if (book->json.ptr) {
+        json_name(w, "price_book");
+        json_object_begin(w);
+        json_field_str(w, "name", book->name);
+        if (book->description.ptr) {
+            json_field_str(w, "description", book->description);
+        }
+        json_name(w, "document");
+        json_put_raw(w, book->json);
+        json_object_end(w);
+    } else if (yaml_get(f->root, "price_book")) {
+        json_name(w, "price_book");
+        json_put_null(w);
+    }
+}
+
 void manifest_file_json(const struct manifest_file *f, const struct apply_flags *flags,
                         struct buffer *ret)
 {
@@ -167,6 +200,7 @@ void manifest_file_json(const struct manifest_file *f, const struct apply_flags 
     }
     put_documents(&w, m->configs, m->n_configs, &f->extras, EXTRAS_CONFIGS);
     put_documents(&w, m->prompts, m->n_prompts, &f->extras, EXTRAS_PROMPTS);
+    put_prices(&w, f);
     if (f->extras.has[EXTRAS_MODELS]) {
         json_name(&w, "models");
         json_array_begin(&w);
@@ -175,6 +209,7 @@ void manifest_file_json(const struct manifest_file *f, const struct apply_flags 
         }
         json_array_end(&w);
     }
+    manifest_governance_put_owners(&w, f);
     if (f->extras.has[EXTRAS_KEYS]) {
         json_name(&w, "keys");
         json_array_begin(&w);
@@ -183,6 +218,7 @@ void manifest_file_json(const struct manifest_file *f, const struct apply_flags 
         }
         json_array_end(&w);
     }
+    manifest_governance_put_quotas(&w, f);
     json_field_bool(&w, "prune", flags->prune);
     json_field_bool(&w, "dry_run", flags->dry_run);
     json_object_end(&w);

@@ -16,6 +16,10 @@ static bool read_api_key(struct cli *c, const char *text, struct arena *a, struc
     struct error err = ERROR_INIT;
     char line[SECRET_MAX_BYTES + 2] = "";
     struct str given = str_of(text);
+    if (str_starts(given, STR_LIT("ref:"))) { /* the server's own: it is no secret */
+        *ret = given;
+        return true;
+    }
     if (strcmp(text, "-") == 0) {
         if (!fgets(line, sizeof line, c->in)) {
             *ret_exit = cli_usage(c, "--api-key -: standard input is empty");
@@ -28,9 +32,9 @@ static bool read_api_key(struct cli *c, const char *text, struct arena *a, struc
         }
         given = str_of(line);
     } else if (!str_starts(given, STR_LIT("env:")) && !str_starts(given, STR_LIT("file:"))) {
-        *ret_exit = cli_usage(
-            c, "--api-key takes env:NAME, file:PATH or - (standard input): on the command line a "
-               "key would be seen by others, and kept in the shell's history");
+        *ret_exit = cli_usage(c, "--api-key takes env:NAME, file:PATH, ref:NAME or - (standard "
+                                 "input): on the command line a "
+                                 "key would be seen by others, and kept in the shell's history");
         return false;
     }
     bool ok = secret_ref_resolve(given, a, ret, &err);
@@ -58,7 +62,7 @@ static bool put_settings(struct json_writer *w, struct str list, struct arena *a
             return error_set(err, ERR_INVALID_FIELD, "--set: there is no setting \"%.*s\"",
                              STR_ARG(str_slice(name, 0, 40)));
         }
-        if (s->secret && !str_starts(text, STR_LIT("env:")) &&
+        if (s->secret && !str_starts(text, STR_LIT("ref:")) && !str_starts(text, STR_LIT("env:")) &&
             !str_starts(text, STR_LIT("file:"))) {
             return error_set(err, ERR_INVALID_FIELD, "--set: %s takes env:NAME or file:PATH",
                              s->name);

@@ -68,16 +68,22 @@ void rows_print(struct cli *c, const struct document *list, const struct row_col
     table_free(t);
 }
 
+/* Heap. */
+static char *path_there(const char *path, const char *workspace)
+{
+    struct buffer b;
+    buffer_init(&b, PATH_BYTES_MAX);
+    buffer_append_z(&b, path);
+    api_query(&b, "workspace", workspace);
+    return buffer_detach(&b);
+}
+
 int rows_list(struct cli *c, const char *path, const char *workspace,
               const struct row_column *columns)
 {
     struct error err = ERROR_INIT;
     struct document *answer;
-    struct buffer b;
-    buffer_init(&b, PATH_BYTES_MAX);
-    buffer_append_z(&b, path);
-    api_query(&b, "workspace", workspace);
-    char *full = buffer_detach(&b);
+    char *full = path_there(path, workspace);
     bool ok = api_list(c, full, 0, &answer, &err);
     mem_free(full);
     if (!ok) {
@@ -99,19 +105,11 @@ int rows_act(struct cli *c, const char *path, const char *workspace, const char 
     struct error err = ERROR_INIT;
     struct document *list = NULL, *answer = NULL;
     const struct document *found;
-    struct buffer b;
-    buffer_init(&b, PATH_BYTES_MAX);
-    buffer_append_z(&b, path);
-    api_query(&b, "workspace", workspace);
-    char *full = buffer_detach(&b);
+    char *full = path_there(path, workspace);
     bool ok = api_find(c, full, noun, c->words[0], &list, &found, &err);
     mem_free(full);
-    if (ok) {
-        buffer_printf(&b, "%s/%s/%s", path, document_text(found, "id"), verb);
-        full = buffer_detach(&b);
-        ok = api_call(c, "POST", full, STR_NONE, &answer, &err);
-        mem_free(full);
-    }
+    ok =
+        ok && rows_call(c, "POST", path, document_text(found, "id"), verb, STR_NONE, &answer, &err);
     int exit = CLI_OK;
     if (!ok) {
         exit = cli_report(c, &err);
@@ -125,4 +123,45 @@ int rows_act(struct cli *c, const char *path, const char *workspace, const char 
     document_free(answer);
     document_free(list);
     return exit;
+}
+
+bool rows_find(struct cli *c, const char *path, const char *workspace, const char *noun,
+               const char *word, char ret_id[static ROW_ID_MAX], struct error *err)
+{
+    struct document *list = NULL;
+    const struct document *found = NULL;
+    char *full = path_there(path, workspace);
+    bool ok = api_find(c, full, noun, word, &list, &found, err);
+    mem_free(full);
+    if (ok) {
+        (void)snprintf(ret_id, ROW_ID_MAX, "%s", document_text(found, "id"));
+    }
+    document_free(list);
+    return ok;
+}
+
+bool rows_call(struct cli *c, const char *method, const char *path, const char *id,
+               const char *verb, struct str body, struct document **ret, struct error *err)
+{
+    struct buffer b;
+    buffer_init(&b, PATH_BYTES_MAX);
+    buffer_printf(&b, "%s/%s%s", path, id, verb);
+    char *full = buffer_detach(&b);
+    bool ok = api_call(c, method, full, body, ret, err);
+    mem_free(full);
+    return ok;
+}
+
+int rows_delete(struct cli *c, const char *path, const char *workspace, const char *noun)
+{
+    struct error err = ERROR_INIT;
+    char id[ROW_ID_MAX];
+    if (!rows_find(c, path, workspace, noun, c->words[0], id, &err) ||
+        !rows_call(c, "DELETE", path, id, "", STR_NONE, NULL, &err)) {
+        return cli_report(c, &err);
+    }
+    if (!c->common->json) {
+        fprintf(c->out, "%s %s is deleted\n", noun, c->words[0]);
+    }
+    return CLI_OK;
 }

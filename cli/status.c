@@ -99,7 +99,7 @@ int command_data_plane_list(struct cli *c)
 
 int command_data_plane_revoke(struct cli *c)
 {
-    return rows_act(c, "/data-planes", NULL, "data plane", "revoke", "revoked");
+    return rows_act(c, "/data-planes", NULL, "data plane", "/revoke", "revoked");
 }
 
 /* host of the URL, with the enrolment listener's usual port. */

@@ -1,5 +1,5 @@
-/* weir config …, weir prompt …: documents in immutable versions, one published, labels on any. Both
- * kinds work alike. */
+/* weir config …, weir prompt …, weir price-book …: documents in immutable versions, one published,
+ * labels on any. The kinds work alike. */
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/document_file.h"
@@ -14,7 +14,8 @@
 struct kind {
     const char *noun, *path;
 };
-static const struct kind config_kind = {"config", "/configs"}, prompt_kind = {"prompt", "/prompts"};
+static const struct kind config_kind = {"config", "/configs"}, prompt_kind = {"prompt", "/prompts"},
+                         book_kind = {"price book", "/price-books"};
 
 /* "NAME@12" in two; the second "" for none. */
 static void cut_reference(const char *text, char **ret_name, const char **ret_version)
@@ -366,4 +367,24 @@ int command_prompt_publish(struct cli *c)
 int command_prompt_label(struct cli *c)
 {
     return label(c, &prompt_kind);
+}
+
+int command_price_book_list(struct cli *c)
+{
+    return list(c, &book_kind);
+}
+
+int command_price_book_show(struct cli *c)
+{
+    return show(c, &book_kind);
+}
+
+int command_price_book_create(struct cli *c)
+{
+    return create(c, &book_kind);
+}
+
+int command_price_book_publish(struct cli *c)
+{
+    return publish(c, &book_kind);
 }

@@ -191,10 +191,13 @@ static void completion_knows_every_first_word_once(void **state)
     char *last = strstr(r.out, "    *) words='");
     assert_non_null(last);
     assert_non_null(strstr(last,
-                           " login logout key provider catalog apply export config prompt explain "
-                           "targets cache replay import logs status data-plane version help "
+                           " login logout key budget limit team provider catalog apply "
+                           "export config prompt price price-book "
+                           "price-group statement explain "
+                           "targets cache replay import logs audit status data-plane version help "
                            "completion --url"));
-    assert_non_null(strstr(r.out, "\"key \"*) words=' create list revoke'"));
+    assert_non_null(
+        strstr(r.out, "\"key \"*) words=' create list revoke rotate block unblock check import'"));
     ran_release(&r);
 }
 
