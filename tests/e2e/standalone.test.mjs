@@ -142,6 +142,9 @@ test('every example in docs/ is valid by the JSON Schema and by weir-proxy check
   }
   assert.ok(!validate({ version: 1, providers: [{ name: 'x' }] }));
   assert.ok(!validate({ version: 1, provider: [] }));
+  const governed = { version: 1, teams: [{ name: 't' }], budgets: [{ name: 'b', metric: 'cost', amount: '1', window: 'day' }], limits: [{ name: 'l', metric: 'concurrency', amount: 2 }], keys: [{ name: 'k', team: 't', ip_allow: ['::1'] }] };
+  assert.ok(validate(governed), JSON.stringify(validate.errors));
+  assert.ok(!validate({ ...governed, budgets: [{ name: 'b' }] }));
   const help = execFileSync(join(build, 'weir-proxy'), ['--help'], { encoding: 'utf8' });
   assert.match(help, /--listen/);
 });

@@ -326,8 +326,9 @@ test('a draft is not lost unasked', async () => {
 
 test('a key goes by the config, and its request tells so', async () => {
   await page.getByRole('link', { name: 'Virtual keys' }).click();
-  await page.getByRole('button', { name: 'Routing of from-the-browser' }).click();
+  await page.getByRole('button', { name: 'Change from-the-browser' }).click();
   const dialog = page.getByRole('dialog');
+  await dialog.getByText('Routing and tags').click();
   await dialog.getByLabel('Routing config').fill('from-the-browser@staging');
   await dialog.getByLabel('Tags').fill('gold');
   await page.keyboard.press('Enter');

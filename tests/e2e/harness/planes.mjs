@@ -37,7 +37,7 @@ export function bootstrap(database, { email = 'admin@example.test', organization
   return { email, ...JSON.parse(out) };
 }
 
-export async function startControl(database, { name = 'control', args = [], ports } = {}) {
+export async function startControl(database, { name = 'control', args = [], ports, env = {} } = {}) {
   const { folder, remove } = temporaryFolder(name);
   const first = ports || (await freePorts(6));
   const options = ['serve', '--listen', `127.0.0.1:${first}`, '--enrol-listen', `127.0.0.1:${first + 1}`,
@@ -49,7 +49,7 @@ export async function startControl(database, { name = 'control', args = [], port
     token: undefined,
     start() {
       this.program = new Program(name, join(build, 'weir-control'), options, {
-        folder, env: { WEIR_DATABASE_URL: database.serviceUrl, WEIR_KEY: KEK },
+        folder, env: { WEIR_DATABASE_URL: database.serviceUrl, WEIR_KEY: KEK, ...env },
       });
       return this.program.ready('answers /readyz', async () => (await fetch(`${this.url}/readyz`)).status === 200);
     },

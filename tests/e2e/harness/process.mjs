@@ -65,24 +65,49 @@ export function temporaryFolder(prefix) {
   return { folder, remove: atLatestAtExit(() => rmSync(folder, { recursive: true, force: true })) };
 }
 
+// Listens on the port: the server, or undefined when somebody else does.
+const listen = (port) => new Promise((resolve) => {
+  const s = net.createServer();
+  s.once('error', () => resolve(undefined));
+  s.listen(port, '127.0.0.1', () => resolve(s));
+});
+
 async function free(port) {
-  return new Promise((resolve) => {
-    const s = net.createServer();
-    s.once('error', () => resolve(false));
-    s.listen(port, '127.0.0.1', () => s.close(() => resolve(true)));
-  });
+  const s = await listen(port);
+  if (s) await new Promise((resolve) => s.close(resolve));
+  return s !== undefined;
 }
 
-// A run of `count` free ports below the range that the kernel gives to outgoing connections.
-let nextPort = 12000 + (process.pid % 180) * 100;
-export async function freePorts(count = 1) {
+// Ports below the range that the kernel gives to outgoing connections, by the hundred. Files of tests run at once, and a port whose
+// program is down for a moment must not go to another file's: whoever listens on the first of a hundred has the others, until it ends.
+const FIRST_PORT = 12000, HUNDREDS = 199;
+let hundred = process.pid % HUNDREDS, nextPort, lastPort;
+async function takeHundred() {
   for (;;) {
-    const first = nextPort;
-    nextPort = nextPort + count > 31900 ? 12000 : nextPort + count;
-    let ok = true;
-    for (let i = 0; ok && i < count; i++) ok = await free(first + i);
-    if (ok) return first;
+    hundred = (hundred + 1) % HUNDREDS;
+    const first = FIRST_PORT + hundred * 100;
+    const s = await listen(first);
+    if (!s) continue;
+    s.unref();
+    [nextPort, lastPort] = [first + 1, first + 99];
+    return;
   }
+}
+
+// A run of `count` free ports.
+let turn = Promise.resolve();
+export function freePorts(count = 1) {
+  turn = turn.then(async () => {
+    for (;;) {
+      if (nextPort === undefined || nextPort + count - 1 > lastPort) await takeHundred();
+      const first = nextPort;
+      nextPort += count;
+      let ok = true;
+      for (let i = 0; ok && i < count; i++) ok = await free(first + i);
+      if (ok) return first;
+    }
+  });
+  return turn;
 }
 
 export class Program {
@@ -127,7 +152,7 @@ export class Program {
   alive() {
     return this.result === undefined;
   }
-  async ready(what, condition, timeoutMs = 20000) {
+  async ready(what, condition, timeoutMs = 60000) {
     await until(`${this.name}: ${what}`, async () => {
       if (!this.alive()) throw Object.assign(new Error(`${this.name} ended: ${this.log().slice(-2000)}`), { fatal: true });
       return condition();
