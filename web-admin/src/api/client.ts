@@ -19,6 +19,7 @@ export interface CallOptions<Body = unknown> {
   body?: Body;
   ifMatch?: string; // the ETag of what is changed, or *
   signal?: AbortSignal;
+  timeoutMs?: number; // else TIMEOUT_MS
 }
 
 /* Who is calling, and what to do when the server no longer knows them. */
@@ -43,7 +44,8 @@ async function send(method: Method, path: string, options: CallOptions): Promise
   if (options.body !== undefined) headers['content-type'] = 'application/json';
   if (options.ifMatch) headers['if-match'] = options.ifMatch;
   if (caller.organization) headers['x-weir-organization'] = caller.organization;
-  const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  const limit = AbortSignal.timeout(timeoutMs);
   try {
     const response = await fetch(addressOf(path, options), {
       method: method.toUpperCase(),
@@ -55,30 +57,35 @@ async function send(method: Method, path: string, options: CallOptions): Promise
     return { response, body: await response.text() };
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    if (limit.aborted) throw new ApiError(0, 'timeout', `no answer within ${TIMEOUT_MS / 1000} seconds`);
+    if (limit.aborted) throw new ApiError(0, 'timeout', `no answer within ${timeoutMs / 1000} seconds`);
     throw new ApiError(0, 'unreachable', 'the request got no answer');
   }
 }
 
-async function call<T>(method: Method, path: string, parse: Parser<T>, options: CallOptions): Promise<T> {
+/* lines: each line of the answer is a value. */
+async function answerOf(method: Method, path: string, options: CallOptions, lines = false): Promise<{ value: unknown }> {
   const { response, body } = await send(method, path, options);
   if (!response.ok) {
     const error = errorFromReply(response.status, body, response.headers);
     if (error.status === 401 && path !== '/session') caller.onSignedOut(); // there it is an answer: nobody is signed in
     throw error;
   }
-  let value: unknown = null;
   try {
-    if (body !== '') value = JSON.parse(body);
+    return { value: lines ? body.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as unknown) : body === '' ? null : JSON.parse(body) };
   } catch {
     throw new ApiError(response.status, 'unreadable', 'the answer is not JSON', null, response.headers.get('x-weir-request-id'));
   }
-  return parse(value, '');
+}
+
+async function call<T>(method: Method, path: string, parse: Parser<T>, options: CallOptions): Promise<T> {
+  return parse((await answerOf(method, path, options)).value, '');
 }
 
 export const api = {
   get: <T>(path: PathOf<'get'>, parse: Parser<T>, options: CallOptions<undefined> = {}) => call('get', path, parse, options),
   post: <T, P extends PathOf<'post'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'post'>> = {}) => call('post', path, parse, options),
+  /* An answer of JSON lines, as a list. */
+  postForLines: async <T, P extends PathOf<'post'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'post'>> = {}) => parse((await answerOf('post', path, options, true)).value, ''),
   put: <T, P extends PathOf<'put'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'put'>> = {}) => call('put', path, parse, options),
   patch: <T, P extends PathOf<'patch'>>(path: P, parse: Parser<T>, options: CallOptions<BodyOf<P, 'patch'>> = {}) => call('patch', path, parse, options),
   delete: <T>(path: PathOf<'delete'>, parse: Parser<T>, options: CallOptions<undefined> = {}) => call('delete', path, parse, options),

@@ -74,6 +74,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/session/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the sign-in page offers: password or not, and identity providers */
+        get: operations["listSessionProviders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/oidc/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For browsers: the way to the identity provider */
+        get: operations["startSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For browsers: back from the identity provider; sets the cookie weir_session */
+        get: operations["finishSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own sessions, or with session.read those of an organization's people */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of one's own sessions, or with session.revoke one of an organization's people */
+        delete: operations["revokeSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/organizations": {
         parameters: {
             query?: never;
@@ -222,6 +307,170 @@ export interface paths {
         patch: operations["updateMembership"];
         trace?: never;
     };
+    "/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List roles */
+        get: operations["listRoles"];
+        put?: never;
+        /** Make one of permissions that you hold */
+        post: operations["createRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/roles/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getRole"];
+        put?: never;
+        post?: never;
+        /** Delete */
+        delete: operations["deleteRole"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateRole"];
+        trace?: never;
+    };
+    "/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The table of permissions, and what the caller holds */
+        get: operations["getPermissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List teams */
+        get: operations["listTeams"];
+        put?: never;
+        /** Make one */
+        post: operations["createTeam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/teams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getTeam"];
+        put?: never;
+        post?: never;
+        /** Delete */
+        delete: operations["deleteTeam"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateTeam"];
+        trace?: never;
+    };
+    "/teams/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the members of a team */
+        get: operations["listTeamMembers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/teams/{id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Is this user a member? */
+        get: operations["getTeamMember"];
+        /** Add somebody who holds a role in the organization; a member stays one */
+        put: operations["putTeamMember"];
+        post?: never;
+        /** Take a member out */
+        delete: operations["deleteTeamMember"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/service-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List service accounts */
+        get: operations["listServiceAccounts"];
+        put?: never;
+        /** Make one */
+        post: operations["createServiceAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/service-accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getServiceAccount"];
+        put?: never;
+        post?: never;
+        /** Delete */
+        delete: operations["deleteServiceAccount"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateServiceAccount"];
+        trace?: never;
+    };
     "/keys": {
         parameters: {
             query?: never;
@@ -257,6 +506,182 @@ export interface paths {
         head?: never;
         /** Change fields; absent ones stay as they are */
         patch: operations["updateKey"];
+        trace?: never;
+    };
+    "/keys/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Up to 100,000 keys in one call, worked in batches of 1,000; the answer is JSON lines, one for each key and one at the end */
+        post: operations["bulkKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whose key a found secret is; it is hashed and kept nowhere */
+        post: operations["checkKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A new secret, shown once; the former one holds for overlap_s seconds */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/{id}/block": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Block: data planes refuse it until it is unblocked */
+        post: operations["blockKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/{id}/unblock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unblock */
+        post: operations["unblockKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List budgets */
+        get: operations["listBudgets"];
+        put?: never;
+        /** Make one */
+        post: operations["createBudget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/budgets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getBudget"];
+        put?: never;
+        post?: never;
+        /** Delete */
+        delete: operations["deleteBudget"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateBudget"];
+        trace?: never;
+    };
+    "/budgets/{id}/increase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A temporary increase; amount 0 ends it */
+        post: operations["increaseBudget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List limits */
+        get: operations["listLimits"];
+        put?: never;
+        /** Make one */
+        post: operations["createLimit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/limits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getLimit"];
+        put?: never;
+        post?: never;
+        /** Delete */
+        delete: operations["deleteLimit"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateLimit"];
         trace?: never;
     };
     "/keys/{id}/revoke": {
@@ -632,6 +1057,201 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/price-books": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the organization's price book */
+        get: operations["listPriceBooks"];
+        put?: never;
+        /** Make it with its first version; an organization has one */
+        post: operations["createPriceBook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-books/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Is the document a price book? Nothing is stored */
+        post: operations["validatePriceBook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-books/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getPriceBook"];
+        put?: never;
+        post?: never;
+        /** Delete it with all its versions */
+        delete: operations["deletePriceBook"];
+        options?: never;
+        head?: never;
+        /** Change name or description */
+        patch: operations["updatePriceBook"];
+        trace?: never;
+    };
+    "/price-books/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its versions, newest first */
+        get: operations["listPriceBookVersions"];
+        put?: never;
+        /** Make the next version; publish and labels need price.publish */
+        post: operations["createPriceBookVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-books/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one version */
+        get: operations["getPriceBookVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-books/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publish a version; an older one is a rollback */
+        post: operations["publishPriceBook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-books/{id}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Point a label at a version */
+        put: operations["putPriceBookLabel"];
+        post?: never;
+        /** Take a label away */
+        delete: operations["deletePriceBookLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List price groups */
+        get: operations["listPriceGroups"];
+        put?: never;
+        /** Make one */
+        post: operations["createPriceGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getPriceGroup"];
+        put?: never;
+        post?: never;
+        /** Delete; 409 while a key, team, workspace or the organization is in it */
+        delete: operations["deletePriceGroup"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updatePriceGroup"];
+        trace?: never;
+    };
+    "/prices/effective": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a call costs: catalogue, overrides, price book, price group */
+        get: operations["getEffectivePrices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/statements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A month of usage by team, workspace, key, provider and model */
+        get: operations["getStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/catalogue": {
         parameters: {
             query?: never;
@@ -999,6 +1619,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/budgets/{id}/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is spent and held of it, newest window first */
+        get: operations["listBudgetAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/limits/{id}/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is used and held of it, newest window first */
+        get: operations["listLimitAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ledger/leases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What proxies that are gone hold of budgets */
+        get: operations["listLedgerLeases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ledger/leases/write-off": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Book what a proxy that is gone holds of budgets as spent */
+        post: operations["writeOffLeases"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts that budgets raised, newest first */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -1008,6 +1713,57 @@ export interface paths {
         };
         /** The audit log, newest first */
         get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit log as JSON lines that prove themselves (docs/security.md) */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/heads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest row of each chain of the audit log */
+        get: operations["listAuditHeads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/secret-references": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names that secrets may refer to as ref:NAME, never their values */
+        get: operations["listSecretReferences"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1027,6 +1783,77 @@ export interface paths {
         get: operations["getStatus"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/issuers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List identity providers */
+        get: operations["listIssuers"];
+        put?: never;
+        /** Make one */
+        post: operations["createIssuer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/issuers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one */
+        get: operations["getIssuer"];
+        put?: never;
+        post?: never;
+        /** Delete, with the sessions, links and memberships that came by it */
+        delete: operations["deleteIssuer"];
+        options?: never;
+        head?: never;
+        /** Change fields; absent ones stay as they are */
+        patch: operations["updateIssuer"];
+        trace?: never;
+    };
+    "/issuers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask it for its discovery document and keys now */
+        post: operations["testIssuer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/issuers/{id}/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What somebody with these claims would get */
+        post: operations["dryRunIssuer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1113,6 +1940,8 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+            /** @description name of a price group; empty: the organization's */
+            price_group: string;
             /**
              * @description what a file owns is changed by apply only
              * @enum {string}
@@ -1148,8 +1977,14 @@ export interface components {
             workspace_id: string | null;
             /** @description id (usr_...) */
             user_id: string;
-            /** @enum {string} */
-            role: "owner" | "admin" | "billing" | "auditor" | "manager" | "developer" | "viewer";
+            /**
+             * @description null where role_id names a custom one
+             * @enum {string|null}
+             */
+            role: "owner" | "admin" | "billing" | "auditor" | "manager" | "developer" | "viewer" | null;
+            /** @description id (role_...) */
+            role_id: string | null;
+            role_name: string;
             email: string;
             user_name: string;
             /**
@@ -1163,6 +1998,172 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        Role: {
+            /** @description id (role_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            name: string;
+            description: string;
+            /**
+             * @description where it can be held
+             * @enum {string}
+             */
+            scope: "organization" | "workspace";
+            permissions: string[];
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        RoleCreate: {
+            name: string;
+            description?: string;
+            /** @enum {string} */
+            scope: "organization" | "workspace";
+            /** @description names of GET /permissions */
+            permissions: string[];
+        };
+        RoleUpdate: {
+            name?: string;
+            description?: string;
+            /** @description names of GET /permissions */
+            permissions?: string[];
+        };
+        Permissions: {
+            permissions: {
+                name: string;
+                text: string;
+                /** @description keys of roles */
+                roles: string[];
+                /** @description a custom role of an organization can have it */
+                organization: boolean;
+                /** @description a custom role of a workspace can have it */
+                workspace: boolean;
+            }[];
+            roles: {
+                key: string;
+                /** @description as memberships and tokens name it */
+                name: string;
+                /** @enum {string} */
+                scope: "platform" | "organization" | "workspace";
+                text: string;
+            }[];
+            /** @description what the caller holds, and where */
+            held: {
+                /** @description id (org_...) */
+                organization_id: string | null;
+                /** @description id (ws_...) */
+                workspace_id: string | null;
+                /** @description the role's key, or custom */
+                role: string;
+                /** @description id (role_...) */
+                role_id: string | null;
+                permissions: string[];
+            }[];
+        };
+        Team: {
+            /** @description id (team_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...); null: of the whole organization */
+            workspace_id: string | null;
+            name: string;
+            price_group: string;
+            /** @description the group's name at an identity provider */
+            external_id: string;
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        TeamCreate: {
+            name: string;
+            /** @description id (ws_...) */
+            workspace_id?: string;
+            /** @description a name, in place of workspace_id; neither: the whole organization */
+            workspace?: string;
+            /** @description name of a price group; empty: none of its own */
+            price_group?: string;
+            external_id?: string;
+        };
+        TeamUpdate: {
+            name?: string;
+            /** @description name of a price group; empty: none of its own */
+            price_group?: string;
+            external_id?: string;
+        };
+        TeamMember: {
+            /** @description id (usr_...) */
+            user_id: string;
+            email: string;
+            user_name: string;
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** Format: date-time */
+            created_at: string;
+        };
+        ServiceAccount: {
+            /** @description id (sa_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...) */
+            workspace_id: string;
+            name: string;
+            description: string;
+            /** @description id (team_...) */
+            team_id: string | null;
+            /** @description its keys are refused */
+            disabled: boolean;
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        ServiceAccountCreate: {
+            name: string;
+            /** @description id (ws_...) */
+            workspace_id?: string;
+            /** @description a name, in place of workspace_id; default: the only one */
+            workspace?: string;
+            description?: string;
+            /** @description id (team_...) */
+            team_id?: string | null;
+            disabled?: boolean;
+        };
+        ServiceAccountUpdate: {
+            name?: string;
+            description?: string;
+            /** @description id (team_...) */
+            team_id?: string | null;
+            disabled?: boolean;
         };
         Key: {
             /** @description id (key_...) */
@@ -1186,6 +2187,39 @@ export interface components {
             /** @description callers may not bring another */
             config_locked: boolean;
             tags: string[];
+            /** @description id (team_...) */
+            team_id: string | null;
+            /** @description id (sa_...), instead of user_id */
+            service_account_id: string | null;
+            /** @description patterns over endpoint names (docs/keys.md); none: all */
+            endpoints: string[];
+            /** @description patterns over configs that callers may name; none: all */
+            configs: string[];
+            /** @description patterns server/tool; none: all */
+            mcp_tools: string[];
+            /** @description permissions of the admin API; nobody gives what they do not hold */
+            admin_permissions: string[];
+            /** @description addresses and CIDR blocks; none: from everywhere */
+            ip_allow: string[];
+            /** @description names that a request's metadata must have */
+            required_metadata: string[];
+            price_group: string;
+            /**
+             * Format: date-time
+             * @description until then the secret before the last rotation holds
+             */
+            former_expires_at: string | null;
+            /** Format: date-time */
+            rotated_at: string | null;
+            /**
+             * Format: date-time
+             * @description to the minute
+             */
+            last_used_at: string | null;
+            /** @description ids of budgets about this key alone, where it is read singly */
+            budgets?: string[];
+            /** @description likewise */
+            limits?: string[];
             disabled: boolean;
             /** Format: date-time */
             expires_at: string | null;
@@ -1230,6 +2264,10 @@ export interface components {
             api_keys_count: number;
             /** @description names of the secrets that are stored: api_key, client_secret ... */
             secrets: string[];
+            /** @description secrets that are references of the operator's, by member: ref:NAME */
+            references: {
+                [key: string]: unknown;
+            };
             /** @description cloud region, as us-east-1 (bedrock, sagemaker, oracle) */
             region?: string;
             /** @description AWS access key id (bedrock, sagemaker) */
@@ -1533,6 +2571,190 @@ export interface components {
         Prices: {
             [key: string]: components["schemas"]["Price"];
         };
+        PriceBook: {
+            /** @description id (pbk_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description it is the organization's */
+            workspace_id: null;
+            name: string;
+            description: string;
+            /** @description the one that holds; 0: none */
+            published_version: number;
+            latest_version: number;
+            /** @description label: version */
+            labels: {
+                [key: string]: number;
+            };
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description the published version's, else the newest's; null in a list whose documents pass 16 MiB together */
+            document: {
+                [key: string]: unknown;
+            } | null;
+        };
+        PriceBookCreate: {
+            name: string;
+            description?: string;
+            /** @description docs/prices.md; at most 1 MiB */
+            document: {
+                [key: string]: unknown;
+            };
+            /** @description why this version */
+            note?: string;
+            /** @default true */
+            publish: boolean;
+            labels?: string[];
+        };
+        PriceBookVerdict: {
+            valid: boolean;
+            error: null | {
+                code: string;
+                message: string;
+                /** @description the path in the document: rules[3].ratio */
+                param: string | null;
+            };
+            /** @description when valid: how many */
+            rules?: number;
+            /** @description when valid: those that rules name */
+            service_tiers?: string[];
+        };
+        PriceGroup: {
+            /** @description id (pgr_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            name: string;
+            description: string;
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description decimal: "0.8" */
+            ratio: string;
+            overrides: {
+                provider?: string;
+                model?: string;
+                ratio: string;
+            }[];
+        };
+        PriceGroupCreate: {
+            name: string;
+            description?: string;
+            /** @description 0 to 1000, at most 6 decimals: "0.8" */
+            ratio: string | number;
+            /** @description the first that fits holds instead */
+            overrides?: {
+                /** @description pattern over names and kinds */
+                provider?: string | null;
+                /** @description pattern over names as clients and providers have them */
+                model?: string | null;
+                /** @description 0 to 1000, at most 6 decimals: "0.8" */
+                ratio: string | number;
+            }[];
+        };
+        PriceGroupUpdate: {
+            name?: string;
+            description?: string;
+            /** @description 0 to 1000, at most 6 decimals: "0.8" */
+            ratio?: string | number;
+            /** @description the first that fits holds instead */
+            overrides?: {
+                /** @description pattern over names and kinds */
+                provider?: string | null;
+                /** @description pattern over names as clients and providers have them */
+                model?: string | null;
+                /** @description 0 to 1000, at most 6 decimals: "0.8" */
+                ratio: string | number;
+            }[];
+        };
+        EffectivePrices: {
+            provider: string;
+            kind: string;
+            model: string;
+            service_tier: string;
+            /** Format: date-time */
+            at: string;
+            priced: boolean;
+            /** @description it has no price of its own */
+            default_prices: boolean;
+            /** @description installed, updated, overridden */
+            catalogue: components["schemas"]["Prices"] | null;
+            /** @description with the price book */
+            list: components["schemas"]["Prices"] | null;
+            /** @description list times ratio, each rounded: what is charged is rounded once, over the sum */
+            charged: components["schemas"]["Prices"] | null;
+            ratio: string;
+            price_group: string | null;
+            price_book_id: string | null;
+            price_book_version: number;
+        };
+        StatementSums: {
+            events: number;
+            attempts: number;
+            /** @description before price groups */
+            list_nanousd: number;
+            cost_nanousd: number;
+            /** @description the same in USD, nine decimals */
+            list: string;
+            cost: string;
+        };
+        StatementLine: {
+            /** @description id (team_...) */
+            team_id: string | null;
+            /** @description name; null: none, or gone */
+            team: string | null;
+            /** @description id (ws_...) */
+            workspace_id: string | null;
+            /** @description name */
+            workspace: string | null;
+            /** @description by=key alone */
+            key_id?: string | null;
+            /** @description by=key alone */
+            key?: string | null;
+            provider: string;
+            model: string;
+            /** @description by unit */
+            quantities: {
+                [key: string]: number;
+            };
+            events: number;
+            attempts: number;
+            /** @description before price groups */
+            list_nanousd: number;
+            cost_nanousd: number;
+            /** @description the same in USD, nine decimals */
+            list: string;
+            cost: string;
+        };
+        Statement: {
+            month: string;
+            zone: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            lines: components["schemas"]["StatementLine"][];
+            /** @description of the events themselves: what the lines add up to */
+            total: components["schemas"]["StatementSums"];
+        };
         CatalogueModel: {
             /** @description id (cat_...), made of provider and model */
             id: string;
@@ -1766,6 +2988,12 @@ export interface components {
             option: string;
             /** @description number of the key among the provider's */
             credential: number;
+            /** @description cost before the price group's ratio */
+            list_nanousd: number;
+            /** @description the price group's ratio in millionths; 0: none */
+            ratio_ppm: number;
+            /** @description as the provider says it was served */
+            service_tier: string;
             quantities: components["schemas"]["Quantity"][];
         };
         Event: {
@@ -1816,9 +3044,110 @@ export interface components {
             prompt_version: number;
             /** @description the request whose copy this is (evt_...) */
             mirror_of: string | null;
+            /** @description id (team_...) */
+            team_id: string | null;
+            /** @description id (sa_...) */
+            service_account_id: string | null;
+            end_user: string;
+            tags: string[];
+            price_group: string;
+            /** @description id (pbk_...); price_version is its version */
+            price_book_id: string | null;
+            /** @description cost before the price group's ratio */
+            list_nanousd: number;
+            /** @description a cost that the caller gave; then it is cost_nanousd */
+            custom_nanousd: number;
+            /** @description the model that was asked for, where a budget chose a cheaper one */
+            downgraded_from: string;
+            /** @description what it took from budgets */
+            charges: components["schemas"]["Charge"][];
             /** Format: date-time */
             received_at: string;
             attempts: components["schemas"]["Attempt"][];
+        };
+        Charge: {
+            /** @description id (bud_...) */
+            budget_id: string;
+            bucket: string;
+            /** Format: date-time */
+            window_start: string | null;
+            /** @description nano-USD, tokens or requests */
+            amount: number;
+            /** @description more than had been reserved */
+            overrun: boolean;
+        };
+        /** @description A budget or limit, the values of its "*" scopes, and a window. Amounts are decimal texts: USD, tokens or requests. */
+        LedgerAccount: {
+            /** @description the values, joined by U+001F; U+001E: the shared rest */
+            bucket: string;
+            values: {
+                [key: string]: string;
+            };
+            /** Format: date-time */
+            window_start: string | null;
+            /** Format: date-time */
+            window_end: string | null;
+            amount: string;
+            /** @description spent */
+            settled: string;
+            /** @description leased to proxies and not spent */
+            held: string;
+            remaining: string;
+            /** @description within settled: by charges above what had been reserved */
+            overrun: string;
+            /** @description within settled: written off */
+            presumed: string;
+        };
+        /** @description What a proxy that is gone holds of a budget. */
+        LedgerLease: {
+            /** @description id (dp_...) */
+            data_plane_id: string;
+            data_plane: string;
+            /** Format: date-time */
+            last_seen_at: string | null;
+            /** @description the run of the proxy (hold_...) */
+            holder: string;
+            /** @description id (bud_...) */
+            budget_id: string;
+            budget: string;
+            /** @description id (ws_...) */
+            workspace_id: string | null;
+            metric: string;
+            bucket: string;
+            /** Format: date-time */
+            window_start: string | null;
+            held: string;
+            /** @description written off */
+            presumed: string;
+            /** Format: date-time */
+            created_at: string | null;
+        };
+        WriteOff: {
+            leases: number;
+            /** @description USD */
+            cost: string;
+            tokens: string;
+            requests: string;
+        };
+        Alert: {
+            /** @description id (alr_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...) */
+            workspace_id: string | null;
+            /** @description budget_threshold */
+            kind: string;
+            /** @description id (bud_...) */
+            budget_id: string;
+            bucket: string;
+            /** Format: date-time */
+            window_start: string | null;
+            percent: number;
+            /** Format: date-time */
+            at: string;
+            settled: string;
+            amount: string;
         };
         UsageSum: {
             /** @description of groups alone */
@@ -1865,6 +3194,25 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        AuditHead: {
+            /** @description the organization's UUID; zeros: the installation */
+            chain: string;
+            /** @description id (org_...) */
+            organization_id: string | null;
+            seq: number;
+            hash: string;
+        };
+        SecretReference: {
+            name: string;
+            /** @enum {string} */
+            source: "env" | "file" | "vault";
+            /** @description a value is there */
+            resolves: boolean;
+            /** @description the last try to read it failed: an older value serves */
+            stale: boolean;
+            /** Format: date-time */
+            read_at: string | null;
+        };
         AuditEntry: {
             id: string;
             /** @description id (org_...) */
@@ -1887,6 +3235,275 @@ export interface components {
             } | null;
             address: string;
             request_id: string;
+            /** @description number in its chain: the organization's, or the installation's */
+            seq: number;
+            /** @description SHA-256 over the hash before it and the row, as hex (docs/security.md) */
+            hash: string;
+        };
+        SessionProviders: {
+            password: boolean;
+            providers: {
+                /** @description id (iss_...) */
+                id: string;
+                name: string;
+                /** @description where the browser goes */
+                start_url: string;
+            }[];
+        };
+        SessionEntry: {
+            /** @description id (ses_...) */
+            id: string;
+            /** @description id (usr_...) */
+            user_id: string;
+            email: string;
+            name: string;
+            /** @description the one that asks */
+            current: boolean;
+            /** @description id (iss_...) */
+            issuer_id: string | null;
+            /** @description name; null: by password */
+            issuer: string | null;
+            address: string;
+            user_agent: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            /** Format: date-time */
+            expires_at: string;
+        };
+        SessionEnd: {
+            /** @description where the browser goes to sign out of the identity provider, too */
+            logout_url: string;
+        };
+        Issuer: {
+            /** @description id (iss_...) */
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string | null;
+            name: string;
+            issuer: string;
+            client_id: string;
+            client_secret_set: boolean;
+            /** @description ref:NAME when the secret is one */
+            client_secret_reference: string | null;
+            scopes: string[];
+            audiences: string[];
+            algorithms: ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "ES512" | "EdDSA")[];
+            login: boolean;
+            admin_api: boolean;
+            data_plane: boolean;
+            /** @description names of claims: user (sub), email, email_verified, name, groups, team, key, end_user, and metadata, an object of names */
+            claims: {
+                user?: string;
+                email?: string;
+                email_verified?: string;
+                name?: string;
+                groups?: string;
+                team?: string;
+                key?: string;
+                end_user?: string;
+                metadata?: {
+                    [key: string]: string;
+                };
+            };
+            group_rules: {
+                /** @description exact, or a prefix with * at its end */
+                group?: string;
+                regex?: string;
+                /** @description whose values are compared, instead of the groups */
+                claim?: string | null;
+                /** @description name or id; for the installation's own issuers */
+                organization?: string | null;
+                workspace?: string | null;
+                /** @description of the table, or one of the organization's own by name or id; platform_admin for the installation's own issuers */
+                role?: string | null;
+                team?: string | null;
+            }[];
+            email_domains: string[];
+            key_ids: string[];
+            denied_jti: string[];
+            leeway_s: number;
+            jwks_uri: string;
+            /** @description the keys were given by hand */
+            jwks_fixed: boolean;
+            /** @description keys of now, and those that were just replaced */
+            jwks: Record<string, never>;
+            /** Format: date-time */
+            fetched_at: string | null;
+            /** Format: date-time */
+            next_fetch_at: string;
+            /** @description of the last try; empty: it went well */
+            fetch_error: string;
+            disabled: boolean;
+            /** @description to be registered with the identity provider */
+            redirect_uri: string;
+            owned_by: string;
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        IssuerCreate: {
+            /** @description https URL, as in its discovery document and the iss of its tokens */
+            issuer: string;
+            name: string;
+            client_id?: string;
+            /** @description never shown; null: a public client */
+            client_secret?: string | null;
+            scopes?: string[];
+            /** @description whom bearer tokens must be made for, one of them */
+            audiences?: string[];
+            algorithms?: ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "ES512" | "EdDSA")[];
+            /** @description people sign in to the web admin */
+            login?: boolean;
+            /** @description bearer tokens at this API */
+            admin_api?: boolean;
+            /** @description bearer tokens at the proxies, in place of keys */
+            data_plane?: boolean;
+            /** @description names of claims: user (sub), email, email_verified, name, groups, team, key, end_user, and metadata, an object of names */
+            claims?: {
+                user?: string;
+                email?: string;
+                email_verified?: string;
+                name?: string;
+                groups?: string;
+                team?: string;
+                key?: string;
+                end_user?: string;
+                metadata?: {
+                    [key: string]: string;
+                };
+            };
+            group_rules?: {
+                /** @description exact, or a prefix with * at its end */
+                group?: string;
+                regex?: string;
+                /** @description whose values are compared, instead of the groups */
+                claim?: string | null;
+                /** @description name or id; for the installation's own issuers */
+                organization?: string | null;
+                workspace?: string | null;
+                /** @description of the table, or one of the organization's own by name or id; platform_admin for the installation's own issuers */
+                role?: string | null;
+                team?: string | null;
+            }[];
+            /** @description that it may speak for; set by platform administrators */
+            email_domains?: string[];
+            /** @description virtual keys (key_..., or by name) that tokens stand for at the proxies; the first is the default */
+            key_ids?: string[];
+            denied_jti?: string[];
+            leeway_s?: number;
+            /** @description where the keys are, instead of what discovery says */
+            jwks_uri?: string;
+            /** @description keys given by hand, which are never fetched; null: fetch them */
+            jwks?: Record<string, never> | null;
+            disabled?: boolean;
+        };
+        IssuerUpdate: {
+            name?: string;
+            client_id?: string;
+            /** @description never shown; null: a public client */
+            client_secret?: string | null;
+            scopes?: string[];
+            /** @description whom bearer tokens must be made for, one of them */
+            audiences?: string[];
+            algorithms?: ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "ES512" | "EdDSA")[];
+            /** @description people sign in to the web admin */
+            login?: boolean;
+            /** @description bearer tokens at this API */
+            admin_api?: boolean;
+            /** @description bearer tokens at the proxies, in place of keys */
+            data_plane?: boolean;
+            /** @description names of claims: user (sub), email, email_verified, name, groups, team, key, end_user, and metadata, an object of names */
+            claims?: {
+                user?: string;
+                email?: string;
+                email_verified?: string;
+                name?: string;
+                groups?: string;
+                team?: string;
+                key?: string;
+                end_user?: string;
+                metadata?: {
+                    [key: string]: string;
+                };
+            };
+            group_rules?: {
+                /** @description exact, or a prefix with * at its end */
+                group?: string;
+                regex?: string;
+                /** @description whose values are compared, instead of the groups */
+                claim?: string | null;
+                /** @description name or id; for the installation's own issuers */
+                organization?: string | null;
+                workspace?: string | null;
+                /** @description of the table, or one of the organization's own by name or id; platform_admin for the installation's own issuers */
+                role?: string | null;
+                team?: string | null;
+            }[];
+            /** @description that it may speak for; set by platform administrators */
+            email_domains?: string[];
+            /** @description virtual keys (key_..., or by name) that tokens stand for at the proxies; the first is the default */
+            key_ids?: string[];
+            denied_jti?: string[];
+            leeway_s?: number;
+            /** @description where the keys are, instead of what discovery says */
+            jwks_uri?: string;
+            /** @description keys given by hand, which are never fetched; null: fetch them */
+            jwks?: Record<string, never> | null;
+            disabled?: boolean;
+        };
+        IssuerTest: {
+            /** @description id (iss_...) */
+            issuer_id: string;
+            ok: boolean;
+            /** @description false: it was asked in the last half minute already */
+            asked: boolean;
+            error: string | null;
+            keys: number;
+            /** Format: date-time */
+            fetched_at: string | null;
+            discovery: {
+                authorization_endpoint?: string | null;
+                token_endpoint?: string | null;
+                userinfo_endpoint?: string | null;
+                end_session_endpoint?: string | null;
+                jwks_uri?: string | null;
+            } | null;
+        };
+        IssuerDryRun: {
+            access: boolean;
+            reason: string | null;
+            subject: string;
+            email: string | null;
+            email_verified: boolean;
+            name: string | null;
+            groups: string[];
+            /** @description the token would not hold the groups: there are too many */
+            groups_overage: boolean;
+            /** @description of the account that it would be; null: none */
+            user_email: string | null;
+            platform_admin: boolean;
+            memberships: {
+                /** @description id (org_...) */
+                organization_id: string;
+                /** @description id (ws_...) */
+                workspace_id: string | null;
+                role: string | null;
+                /** @description id (role_...) */
+                role_id: string | null;
+            }[];
+            teams: {
+                /** @description id (org_...) */
+                organization_id: string;
+                /** @description id (team_...) */
+                team_id: string;
+                name: string;
+            }[];
+            warnings: string[];
         };
         /** @description user and csrf_token for a browser's session, token for an admin token */
         Session: {
@@ -1902,6 +3519,26 @@ export interface components {
                 id: string;
                 name: string;
             };
+            /** @description a virtual key that carries permissions for this API */
+            key?: {
+                /** @description id (key_...) */
+                id: string;
+                name: string;
+                /** @description id (iss_...) */
+                issuer_id?: string;
+            };
+            /** @description a token of a trusted issuer */
+            signed_token?: {
+                /** @description id (usr_...) */
+                id: string;
+                name: string;
+                /** @description id (iss_...) */
+                issuer_id?: string;
+            };
+            /** @description id (ses_...) */
+            session_id?: string;
+            /** @description id (iss_...): who signed them in; null: a password */
+            issuer_id?: string | null;
             /** @description send it as x-weir-csrf with every write by cookie */
             csrf_token?: string;
             platform_admin: boolean;
@@ -1910,7 +3547,10 @@ export interface components {
                 organization_id: string;
                 /** @description id (ws_...) */
                 workspace_id: string | null;
+                /** @description "custom": role_id says which */
                 role: string;
+                /** @description id (role_...) */
+                role_id: string | null;
             }[];
             organizations: {
                 /** @description id (org_...) */
@@ -1964,12 +3604,16 @@ export interface components {
             settings?: {
                 [key: string]: unknown;
             };
+            /** @description name of a price group; empty: the organization's */
+            price_group?: string;
         };
         WorkspaceUpdate: {
             name?: string;
             settings?: {
                 [key: string]: unknown;
             };
+            /** @description name of a price group; empty: the organization's */
+            price_group?: string;
         };
         UserCreate: {
             email: string;
@@ -1995,11 +3639,327 @@ export interface components {
             /** @description a name, in place of workspace_id; default: the only one */
             workspace?: string;
             /** @enum {string} */
-            role: "owner" | "admin" | "billing" | "auditor" | "manager" | "developer" | "viewer";
+            role?: "owner" | "admin" | "billing" | "auditor" | "manager" | "developer" | "viewer";
+            /** @description id (role_...) of a custom role, in place of role */
+            role_id?: string;
         };
         MembershipUpdate: {
             /** @enum {string} */
             role?: "owner" | "admin" | "billing" | "auditor" | "manager" | "developer" | "viewer";
+            /** @description id (role_...) of a custom role, in place of role */
+            role_id?: string;
+        };
+        /**
+         * @description a decimal number, read exactly from its text: of cost USD with up to 9 decimals, else whole
+         * @example 12.50
+         */
+        Amount: string | number;
+        QuotaScope: {
+            /** @enum {string} */
+            kind: "organization" | "workspace" | "team" | "user" | "service_account" | "key" | "end_user" | "model" | "provider" | "tag" | "metadata";
+            /** @description metadata: which member */
+            name?: string;
+            /** @description an id or name, a pattern, a text; * gives each value an account of its own */
+            value?: string;
+            /** @description in answers: the name behind an id */
+            value_name?: string | null;
+        };
+        Budget: {
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...); null: of the whole organization */
+            workspace_id: string | null;
+            name: string;
+            /** @description all must hold; none: everything of the workspace or organization */
+            scopes: components["schemas"]["QuotaScope"][];
+            /** @enum {string} */
+            metric: "cost" | "tokens" | "requests";
+            /** @description decimal text */
+            amount: string;
+            /** @enum {string} */
+            window: "hour" | "day" | "week" | "month" | "total";
+            /** @default UTC */
+            zone: string;
+            /**
+             * @default hard
+             * @enum {string}
+             */
+            mode: "hard" | "soft" | "downgrade";
+            downgrade_model: string;
+            /** @description soft: 100 where none is given */
+            alert_percents: number[];
+            /** @description decimal text */
+            max_cost: string;
+            /**
+             * @default refuse
+             * @enum {string}
+             */
+            when_unavailable: "refuse" | "allow";
+            /** @default 10000 */
+            max_values: number;
+            disabled: boolean;
+            /** @description a temporary increase, until extra_until */
+            extra_amount: string;
+            /** Format: date-time */
+            extra_until: string | null;
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        BudgetCreate: {
+            /** @description id (ws_...) */
+            workspace_id?: string | null;
+            /** @description a name, in place of workspace_id; default: the organization's */
+            workspace?: string;
+            name: string;
+            /** @description all must hold; none: everything of the workspace or organization */
+            scopes?: components["schemas"]["QuotaScope"][];
+            /** @enum {string} */
+            metric: "cost" | "tokens" | "requests";
+            amount: components["schemas"]["Amount"];
+            /** @enum {string} */
+            window: "hour" | "day" | "week" | "month" | "total";
+            /** @default UTC */
+            zone: string;
+            /**
+             * @default hard
+             * @enum {string}
+             */
+            mode: "hard" | "soft" | "downgrade";
+            downgrade_model?: string;
+            /** @description soft: 100 where none is given */
+            alert_percents?: number[];
+            max_cost?: components["schemas"]["Amount"];
+            /**
+             * @default refuse
+             * @enum {string}
+             */
+            when_unavailable: "refuse" | "allow";
+            /** @default 10000 */
+            max_values: number;
+            disabled?: boolean;
+        };
+        BudgetUpdate: {
+            /** @description id (ws_...) */
+            workspace_id?: string | null;
+            /** @description a name, in place of workspace_id; default: the organization's */
+            workspace?: string;
+            name?: string;
+            /** @description all must hold; none: everything of the workspace or organization */
+            scopes?: components["schemas"]["QuotaScope"][];
+            /** @enum {string} */
+            metric?: "cost" | "tokens" | "requests";
+            amount?: components["schemas"]["Amount"];
+            /** @enum {string} */
+            window?: "hour" | "day" | "week" | "month" | "total";
+            /** @default UTC */
+            zone: string;
+            /**
+             * @default hard
+             * @enum {string}
+             */
+            mode: "hard" | "soft" | "downgrade";
+            downgrade_model?: string;
+            /** @description soft: 100 where none is given */
+            alert_percents?: number[];
+            max_cost?: components["schemas"]["Amount"];
+            /**
+             * @default refuse
+             * @enum {string}
+             */
+            when_unavailable: "refuse" | "allow";
+            /** @default 10000 */
+            max_values: number;
+            disabled?: boolean;
+        };
+        Limit: {
+            id: string;
+            /** @description id (org_...) */
+            organization_id: string;
+            /** @description id (ws_...); null: of the whole organization */
+            workspace_id: string | null;
+            name: string;
+            /** @description all must hold; none: everything of the workspace or organization */
+            scopes: components["schemas"]["QuotaScope"][];
+            /** @enum {string} */
+            metric: "requests" | "tokens" | "concurrency";
+            /** @description decimal text */
+            amount: string;
+            /**
+             * @description none for concurrency
+             * @enum {string|null}
+             */
+            window: "second" | "minute" | "hour" | "day" | "" | null;
+            /**
+             * @default fixed
+             * @enum {string|null}
+             */
+            algorithm: "fixed" | "sliding" | "token_bucket" | "" | null;
+            /** @description decimal text */
+            burst: string;
+            exact: boolean;
+            /**
+             * @default local
+             * @enum {string}
+             */
+            when_unavailable: "local" | "refuse" | "allow";
+            /** @default 10000 */
+            max_values: number;
+            disabled: boolean;
+            /**
+             * @description what a file owns is changed by apply only
+             * @enum {string}
+             */
+            owned_by: "api" | "ui" | "file" | "scim";
+            /** @description the ETag */
+            revision: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        LimitCreate: {
+            /** @description id (ws_...) */
+            workspace_id?: string | null;
+            /** @description a name, in place of workspace_id; default: the organization's */
+            workspace?: string;
+            name: string;
+            /** @description all must hold; none: everything of the workspace or organization */
+            scopes?: components["schemas"]["QuotaScope"][];
+            /** @enum {string} */
+            metric: "requests" | "tokens" | "concurrency";
+            amount: components["schemas"]["Amount"];
+            /**
+             * @description none for concurrency
+             * @enum {string|null}
+             */
+            window?: "second" | "minute" | "hour" | "day" | "" | null;
+            /**
+             * @default fixed
+             * @enum {string|null}
+             */
+            algorithm: "fixed" | "sliding" | "token_bucket" | "" | null;
+            burst?: components["schemas"]["Amount"];
+            exact?: boolean;
+            /**
+             * @default local
+             * @enum {string}
+             */
+            when_unavailable: "local" | "refuse" | "allow";
+            /** @default 10000 */
+            max_values: number;
+            disabled?: boolean;
+        };
+        LimitUpdate: {
+            /** @description id (ws_...) */
+            workspace_id?: string | null;
+            /** @description a name, in place of workspace_id; default: the organization's */
+            workspace?: string;
+            name?: string;
+            /** @description all must hold; none: everything of the workspace or organization */
+            scopes?: components["schemas"]["QuotaScope"][];
+            /** @enum {string} */
+            metric?: "requests" | "tokens" | "concurrency";
+            amount?: components["schemas"]["Amount"];
+            /**
+             * @description none for concurrency
+             * @enum {string|null}
+             */
+            window?: "second" | "minute" | "hour" | "day" | "" | null;
+            /**
+             * @default fixed
+             * @enum {string|null}
+             */
+            algorithm: "fixed" | "sliding" | "token_bucket" | "" | null;
+            burst?: components["schemas"]["Amount"];
+            exact?: boolean;
+            /**
+             * @default local
+             * @enum {string}
+             */
+            when_unavailable: "local" | "refuse" | "allow";
+            /** @default 10000 */
+            max_values: number;
+            disabled?: boolean;
+        };
+        KeyBulk: {
+            /** @enum {string} */
+            action: "create" | "update" | "rotate" | "revoke" | "delete" | "block" | "unblock";
+            /** @description create: what all have, as for POST /keys; {n} in the name is the number */
+            template?: {
+                [key: string]: unknown;
+            };
+            /** @description create: how many of the template */
+            count?: number;
+            /**
+             * @description create: the first number
+             * @default 1
+             */
+            start: number;
+            /** @description create: each as for POST /keys, over the template */
+            keys?: {
+                [key: string]: unknown;
+            }[];
+            workspace_id?: string;
+            workspace?: string;
+            ids?: string[];
+            /** @description instead of ids: all that have these */
+            filter?: {
+                workspace_id?: string;
+                user_id?: string;
+                team_id?: string;
+                service_account_id?: string;
+                tag?: string;
+                price_group?: string;
+                owned_by?: string;
+            };
+            /** @description update: as for PATCH, without name and secret */
+            patch?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description rotate
+             * @default 1800
+             */
+            overlap_s: number;
+        };
+        KeyBulkLine: {
+            /** @description create: of the item */
+            index?: number;
+            id?: string;
+            name?: string;
+            /** @enum {string} */
+            result?: "created" | "updated" | "rotated" | "revoked" | "blocked" | "unblocked" | "failed";
+            /** @description of what was minted; shown once */
+            secret?: string;
+            error?: {
+                [key: string]: unknown;
+            };
+            /** @description last line: false where it ended early */
+            done?: boolean;
+            succeeded?: number;
+            failed?: number;
+        };
+        KeyCheck: {
+            /**
+             * @description misspelt: begins as a key of Weir's, and its checksum does not fit
+             * @enum {string}
+             */
+            form: "weir" | "misspelt" | "other";
+            found: boolean;
+            /** @description id, name, mask, owner, status, former, usable, last_used_at */
+            key: {
+                [key: string]: unknown;
+            } | null;
         };
         KeyCreate: {
             /** @description a secret that the user brings; absent: one is minted */
@@ -2021,6 +3981,37 @@ export interface components {
             /** @description callers may not bring another */
             config_locked?: boolean;
             tags?: string[];
+            /** @description id (team_...) */
+            team_id?: string | null;
+            /** @description id (sa_...), instead of user_id */
+            service_account_id?: string | null;
+            /** @description patterns over endpoint names (docs/keys.md); none: all */
+            endpoints?: string[];
+            /** @description patterns over configs that callers may name; none: all */
+            configs?: string[];
+            /** @description patterns server/tool; none: all */
+            mcp_tools?: string[];
+            /** @description permissions of the admin API; nobody gives what they do not hold */
+            admin_permissions?: string[];
+            /** @description addresses and CIDR blocks; none: from everywhere */
+            ip_allow?: string[];
+            /** @description names that a request's metadata must have */
+            required_metadata?: string[];
+            price_group?: string;
+            /** @description an e-mail, in place of user_id */
+            user?: string | null;
+            /** @description a name, in place of team_id */
+            team?: string | null;
+            /** @description a name, in place of service_account_id */
+            service_account?: string | null;
+            /** @description budgets about this key alone, as for POST /budgets without scopes; each becomes one of its own */
+            budgets?: {
+                [key: string]: unknown;
+            }[];
+            /** @description likewise */
+            limits?: {
+                [key: string]: unknown;
+            }[];
             disabled?: boolean;
             /** Format: date-time */
             expires_at?: string | null;
@@ -2039,6 +4030,29 @@ export interface components {
             /** @description callers may not bring another */
             config_locked?: boolean;
             tags?: string[];
+            /** @description id (team_...) */
+            team_id?: string | null;
+            /** @description id (sa_...), instead of user_id */
+            service_account_id?: string | null;
+            /** @description patterns over endpoint names (docs/keys.md); none: all */
+            endpoints?: string[];
+            /** @description patterns over configs that callers may name; none: all */
+            configs?: string[];
+            /** @description patterns server/tool; none: all */
+            mcp_tools?: string[];
+            /** @description permissions of the admin API; nobody gives what they do not hold */
+            admin_permissions?: string[];
+            /** @description addresses and CIDR blocks; none: from everywhere */
+            ip_allow?: string[];
+            /** @description names that a request's metadata must have */
+            required_metadata?: string[];
+            price_group?: string;
+            /** @description an e-mail, in place of user_id */
+            user?: string | null;
+            /** @description a name, in place of team_id */
+            team?: string | null;
+            /** @description a name, in place of service_account_id */
+            service_account?: string | null;
             disabled?: boolean;
             /** Format: date-time */
             expires_at?: string | null;
@@ -2370,6 +4384,19 @@ export interface components {
                 /** @description that point at this document */
                 labels?: string[];
             }[];
+            /** @description only without workspace */
+            price_groups?: components["schemas"]["PriceGroupCreate"][];
+            /** @description only without workspace */
+            price_book?: {
+                name: string;
+                description?: string;
+                /** @description docs/prices.md; published */
+                document: {
+                    [key: string]: unknown;
+                };
+                note?: string;
+                labels?: string[];
+            } | null;
             prompts?: {
                 /** @description does not begin as ids do (prm_) */
                 name: string;
@@ -2394,26 +4421,21 @@ export interface components {
                 };
                 targets?: components["schemas"]["Target"][];
             }[];
-            keys?: {
-                /** @description a secret that the user brings; absent: one is minted */
-                secret?: string;
+            /** @description their workspace is the file's */
+            teams?: components["schemas"]["TeamCreate"][];
+            service_accounts?: {
                 name: string;
-                /** @description id (usr_...) */
-                user_id?: string | null;
-                models?: string[];
-                providers?: string[];
-                metadata?: {
-                    [key: string]: unknown;
-                };
-                /** @description default routing config: NAME, NAME@VERSION, NAME@LABEL, or an id in place of the name */
-                config?: string | null;
-                /** @description callers may not bring another */
-                config_locked?: boolean;
-                tags?: string[];
+                description?: string;
+                /** @description by name */
+                team?: string | null;
                 disabled?: boolean;
-                /** Format: date-time */
-                expires_at?: string | null;
             }[];
+            /** @description their workspace is the file's */
+            keys?: components["schemas"]["KeyCreate"][];
+            /** @description their workspace is the file's */
+            budgets?: components["schemas"]["BudgetCreate"][];
+            /** @description their workspace is the file's */
+            limits?: components["schemas"]["LimitCreate"][];
             /**
              * @description delete what a file owns and the sections given do not name
              * @default false
@@ -2433,8 +4455,14 @@ export interface components {
             providers: components["schemas"]["SectionReport"];
             configs: components["schemas"]["SectionReport"];
             prompts: components["schemas"]["SectionReport"];
+            price_groups: components["schemas"]["SectionReport"];
+            price_book: components["schemas"]["SectionReport"];
             models: components["schemas"]["SectionReport"];
+            teams: components["schemas"]["SectionReport"];
+            service_accounts: components["schemas"]["SectionReport"];
             keys: components["schemas"]["SectionReport"];
+            budgets: components["schemas"]["SectionReport"];
+            limits: components["schemas"]["SectionReport"];
             /** @description of newly minted keys, shown once */
             secrets: {
                 /** @description id (key_...) */
@@ -2586,6 +4614,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description signed out here; the identity provider has a sign-out of its own */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionEnd"];
+                };
+            };
             /** @description done */
             204: {
                 headers: {
@@ -2609,6 +4646,133 @@ export interface operations {
                 "application/json": components["schemas"]["PasswordChange"];
             };
         };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listSessionProviders: {
+        parameters: {
+            query?: {
+                organization?: string;
+                domain?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionProviders"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    startSignIn: {
+        parameters: {
+            query?: {
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description to the identity provider */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    finishSignIn: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                iss?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description signed in */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                all?: boolean;
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SessionEntry"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    revokeSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description done */
             204: {
@@ -3224,6 +5388,611 @@ export interface operations {
             "5XX": components["responses"]["Error"];
         };
     };
+    listRoles: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                scope?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Role"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateRole: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getPermissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Permissions"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listTeams: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                workspace_id?: string;
+                workspace?: string;
+                price_group?: string;
+                external_id?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Team"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateTeam: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listTeamMembers: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["TeamMember"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getTeamMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    putTeamMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteTeamMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listServiceAccounts: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                workspace_id?: string;
+                workspace?: string;
+                team_id?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["ServiceAccount"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccount"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccount"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateServiceAccount: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccount"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
     listKeys: {
         parameters: {
             query?: {
@@ -3377,6 +6146,529 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Key"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    bulkKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyBulk"];
+            };
+        };
+        responses: {
+            /** @description a line for each key as its batch is committed, then {done, succeeded, failed} */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["KeyBulkLine"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    checkKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    secret: string;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyCheck"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description 0: the former secret ends at once
+                     * @default 1800
+                     */
+                    overlap_s?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    blockKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    unblockKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                workspace_id?: string;
+                workspace?: string;
+                metric?: string;
+                window?: string;
+                mode?: string;
+                owned_by?: string;
+                /** @description those that name this key, user, team, service account, workspace or provider, by its id */
+                scope?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Budget"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createBudget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteBudget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateBudget: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    increaseBudget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    amount: components["schemas"]["Amount"];
+                    /** Format: date-time */
+                    until?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listLimits: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                workspace_id?: string;
+                workspace?: string;
+                metric?: string;
+                window?: string;
+                owned_by?: string;
+                /** @description those that name this key, user, team, service account, workspace or provider, by its id */
+                scope?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Limit"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createLimit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limit"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getLimit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limit"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteLimit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateLimit: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limit"];
                 };
             };
             "4XX": components["responses"]["Error"];
@@ -4533,6 +7825,611 @@ export interface operations {
             "5XX": components["responses"]["Error"];
         };
     };
+    listPriceBooks: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                owned_by?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PriceBook"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createPriceBook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceBookCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    validatePriceBook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentQuestion"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBookVerdict"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getPriceBook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deletePriceBook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updatePriceBook: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listPriceBookVersions: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["DocumentVersion"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createPriceBookVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentVersionCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentVersion"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getPriceBookVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentVersion"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    publishPriceBook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentPointer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    putPriceBookLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentPointer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deletePriceBookLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listPriceGroups: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                owned_by?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PriceGroup"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createPriceGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceGroupCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceGroup"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getPriceGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceGroup"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deletePriceGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updatePriceGroup: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceGroupUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceGroup"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getEffectivePrices: {
+        parameters: {
+            query: {
+                /** @description name or id of a provider, or a kind */
+                provider: string;
+                /** @description as the provider is called */
+                model: string;
+                /** @description as the client names it, where that differs */
+                called?: string;
+                /** @description "flex", "priority", "batch" ... */
+                service_tier?: string;
+                /** @description default: now */
+                at?: string;
+                /** @description price group; default: the organization's */
+                group?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectivePrices"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getStatement: {
+        parameters: {
+            query: {
+                /** @description "2026-11" */
+                month: string;
+                /** @description whose month it is: an IANA name; default UTC */
+                zone?: string;
+                /** @description name or id; absent: all */
+                team?: string;
+                /** @description "key": a line a key */
+                by?: "key";
+                /** @description default json */
+                format?: "json" | "csv";
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statement"];
+                    "text/csv": string;
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
     listCatalogue: {
         parameters: {
             query?: {
@@ -5528,6 +9425,179 @@ export interface operations {
             "5XX": components["responses"]["Error"];
         };
     };
+    listBudgetAccounts: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                /** @description only this one */
+                bucket?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["LedgerAccount"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listLimitAccounts: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                /** @description only this one */
+                bucket?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["LedgerAccount"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listLedgerLeases: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["LedgerLease"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    writeOffLeases: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description id (dp_...) */
+                    data_plane_id: string;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WriteOff"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                budget_id?: string;
+                from?: string;
+                to?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Alert"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -5565,6 +9635,94 @@ export interface operations {
             "5XX": components["responses"]["Error"];
         };
     };
+    exportAudit: {
+        parameters: {
+            query?: {
+                /** @description one of GET /audit/heads alone */
+                chain?: string;
+                /** @description only rows behind this one, of one chain */
+                after?: number;
+                /** @description at most so many rows; all when absent */
+                limit?: number;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description one line for each row, then one for the head of its chain */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listAuditHeads: {
+        parameters: {
+            query?: {
+                chain?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["AuditHead"][];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listSecretReferences: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SecretReference"][];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
     getStatus: {
         parameters: {
             query?: never;
@@ -5584,6 +9742,221 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    listIssuers: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["limit"];
+                /** @description next_cursor of the page before */
+                cursor?: components["parameters"]["cursor"];
+                name?: string;
+                issuer?: string;
+                owned_by?: string;
+            };
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Issuer"][];
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    createIssuer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the same key and call again within a day get the same answer */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IssuerCreate"];
+            };
+        };
+        responses: {
+            /** @description made */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Issuer"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    getIssuer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Issuer"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    deleteIssuer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                "If-Match"?: components["parameters"]["if_match_optional"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    updateIssuer: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+                /** @description the ETag, or * */
+                "If-Match": components["parameters"]["if_match"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IssuerUpdate"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Issuer"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    testIssuer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuerTest"];
+                };
+            };
+            "4XX": components["responses"]["Error"];
+            "5XX": components["responses"]["Error"];
+        };
+    };
+    dryRunIssuer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id or name; also as the query parameter organization. Default: the only one of the actor's */
+                "x-weir-organization"?: components["parameters"]["organization"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    claims: Record<string, never>;
+                };
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuerDryRun"];
                 };
             };
             "4XX": components["responses"]["Error"];

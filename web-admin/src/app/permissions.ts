@@ -1,38 +1,44 @@
-/* Who may do what, so that nobody is offered what would be refused. The server decides; its table is
- * controlplane/rules/permission.c, of which these are the rows that pages ask for. */
-import { caller } from '../api/client';
+/* Who may do what, so that nobody is offered what would be refused. The server decides, and tells its table and what the
+ * reader holds of it. */
+import { queryOptions, useQuery } from '@tanstack/react-query';
+import { useCallback } from 'react';
+import { api, caller } from '../api/client';
+import { boolean, list, nullable, object, optional, text, type Parsed } from '../api/parse';
 import { useSession, type Session } from './session';
 
-const READERS = { organization: ['owner', 'admin', 'auditor'], workspace: ['admin', 'manager', 'developer', 'viewer'] };
-const MAKERS = { organization: ['owner', 'admin'], workspace: ['admin', 'manager', 'developer'] };
-const KEEPERS = { organization: ['owner', 'admin'], workspace: ['admin', 'manager'] };
+export const parsePermissions = object({
+  permissions: list(object({ name: text, text: optional(text, ''), roles: optional(list(text), []), organization: optional(boolean, true), workspace: optional(boolean, true) })),
+  roles: list(object({ key: text, name: text, scope: text, text: optional(text, '') })),
+  held: list(object({ organization_id: nullable(text), workspace_id: nullable(text), permissions: list(text) })),
+});
 
-const TABLE = {
-  'config.read': READERS,
-  'config.write': MAKERS,
-  'config.publish': KEEPERS,
-  'prompt.read': READERS,
-  'prompt.write': MAKERS,
-  'prompt.publish': KEEPERS,
-  'provider.read': READERS,
-  'key.write': MAKERS,
-  'routing.explain': MAKERS,
-  'cache.purge': KEEPERS,
-};
+export type Permissions = Parsed<typeof parsePermissions>;
+export type Held = Permissions['held'];
+export type Permission = string;
 
-export type Permission = keyof typeof TABLE;
+/* Below the session: what a change of organization leaves as it is. */
+export const permissionsQuery = queryOptions({
+  queryKey: ['session', 'permissions'],
+  queryFn: ({ signal }) => api.get('/permissions', parsePermissions, { signal }),
+  staleTime: 5 * 60_000,
+});
 
 /* workspace: of the thing it is about; null: shared by the organization; undefined: whether there is any place where they may. */
-export function mayIn(session: Session, organization: string | null, permission: Permission, workspace?: string | null): boolean {
+export function mayIn(session: Session, held: Held, organization: string | null, permission: Permission, workspace?: string | null): boolean {
   if (session.platform_admin) return true;
-  return session.memberships.some(({ organization_id, workspace_id, role }) => {
-    if (organization_id !== organization) return false;
-    if (workspace_id === null) return TABLE[permission].organization.includes(role);
-    return TABLE[permission].workspace.includes(role) && (workspace === undefined || workspace === workspace_id);
+  return held.some(({ organization_id, workspace_id, permissions }) => {
+    if (organization_id !== organization || !permissions.includes(permission)) return false;
+    return workspace_id === null || workspace === undefined || workspace === workspace_id;
   });
 }
 
-export function useMay(): (permission: Permission, workspace?: string | null) => boolean {
+const NOTHING: Held = [];
+
+export type May = (permission: Permission, workspace?: string | null) => boolean;
+
+export function useMay(): May {
   const session = useSession();
-  return (permission, workspace) => session !== null && mayIn(session, caller.organization, permission, workspace);
+  const held = useQuery(permissionsQuery).data?.held ?? NOTHING;
+  const { organization } = caller;
+  return useCallback((permission, workspace) => session !== null && mayIn(session, held, organization, permission, workspace), [session, held, organization]);
 }

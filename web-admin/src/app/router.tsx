@@ -5,8 +5,10 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { SignInPage } from '../features/sign_in/page';
 import { LinkButton } from '../ui/link_button';
 import { ErrorNotice } from '../ui/notices';
+import { parseDialogs } from '../ui/dialog_search';
 import { Page } from '../ui/page';
 import { basePath } from './page_settings';
+import { permissionsQuery } from './permissions';
 import { sessionQuery } from './session';
 import { Shell } from './shell';
 import classes from './shell.module.css';
@@ -38,9 +40,9 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({ compon
 
 /* What a parser leaves out of its result stays as it came, so what is not good is set to undefined. */
 
-/* "to" is an address within the web admin; anything else would be an open redirect. */
-function parseSignInSearch({ to }: Record<string, unknown>): { to?: string } {
-  return { to: typeof to === 'string' && /^\/(?![/\\])/.test(to) ? to : undefined };
+/* "to" is an address within the web admin; anything else would be an open redirect. ?organization=: whose identity providers are offered. */
+function parseSignInSearch({ to, organization }: Record<string, unknown>): { to?: string; organization?: string } {
+  return { to: typeof to === 'string' && /^\/(?![/\\])/.test(to) ? to : undefined, organization: typeof organization === 'string' && organization !== '' ? organization : undefined };
 }
 
 export const signInRoute = createRoute({
@@ -60,6 +62,7 @@ const shell = createRoute({
   beforeLoad: async ({ context, location }) => {
     const session = await context.queryClient.ensureQueryData(sessionQuery);
     if (!session) throw redirect({ to: '/sign-in', search: location.href === '/' ? {} : { to: location.href } });
+    await context.queryClient.ensureQueryData(permissionsQuery);
   },
   component: Shell,
 });
@@ -75,9 +78,10 @@ function parseHomeSearch({ event }: Record<string, unknown>): { event?: string }
 }
 
 export const homeRoute = createRoute({ getParentRoute: () => shell, path: '/', validateSearch: parseHomeSearch, component: lazyRouteComponent(() => import('../features/home/page'), 'HomePage') });
-/* ?revoked=true: those too. */
-function parseKeysSearch(search: Record<string, unknown>): { new?: true; revoked?: true } {
-  return { ...parseNew(search), revoked: search.revoked === true ? true : undefined };
+/* ?revoked=true: those too; the others: the dialog that is open, with the id of its key. */
+const parseKeyDialogs = parseDialogs('edit', 'rotate', 'bulk');
+function parseKeysSearch(search: Record<string, unknown>): ReturnType<typeof parseKeyDialogs> & { revoked?: true } {
+  return { ...parseKeyDialogs(search), revoked: search.revoked === true ? true : undefined };
 }
 
 export const keysRoute = createRoute({ getParentRoute: () => shell, path: '/keys', validateSearch: parseKeysSearch, component: lazyRouteComponent(() => import('../features/keys/page'), 'KeysPage') });
@@ -123,10 +127,43 @@ export const promptRoute = createRoute({ getParentRoute: () => shell, path: '/pr
 export const targetsRoute = createRoute({ getParentRoute: () => shell, path: '/targets', validateSearch: parseTargetsSearch, component: lazyRouteComponent(() => import('../features/targets/page'), 'TargetsPage') });
 export const explainRoute = createRoute({ getParentRoute: () => shell, path: '/explain', validateSearch: parseExplainSearch, component: lazyRouteComponent(() => import('../features/explain/page'), 'ExplainPage') });
 
+/* Govern: in each list, the dialog that is open stands in the address. */
+const parseForm = parseDialogs('edit');
+const parseBudgets = parseDialogs('edit', 'accounts', 'increase');
+const parseTeams = parseDialogs('edit', 'members');
+const parseIssuers = parseDialogs('edit', 'try');
+const parseStatement = parseDialogs('month', 'team', 'by');
+const parseUsage = parseDialogs('by', 'from', 'to');
+const parseAudit = parseDialogs('action', 'kind', 'object', 'from', 'to', 'entry');
+const parseEffective = parseDialogs('provider', 'model', 'tier', 'at', 'group');
+
+const priceBooks = () => import('../features/price_books/page');
+
+export const budgetsRoute = createRoute({ getParentRoute: () => shell, path: '/budgets', validateSearch: parseBudgets, component: lazyRouteComponent(() => import('../features/budgets/page'), 'BudgetsPage') });
+export const limitsRoute = createRoute({ getParentRoute: () => shell, path: '/limits', validateSearch: parseBudgets, component: lazyRouteComponent(() => import('../features/limits/page'), 'LimitsPage') });
+export const teamsRoute = createRoute({ getParentRoute: () => shell, path: '/teams', validateSearch: parseTeams, component: lazyRouteComponent(() => import('../features/teams/page'), 'TeamsPage') });
+export const serviceAccountsRoute = createRoute({ getParentRoute: () => shell, path: '/service-accounts', validateSearch: parseForm, component: lazyRouteComponent(() => import('../features/service_accounts/page'), 'ServiceAccountsPage') });
+export const membersRoute = createRoute({ getParentRoute: () => shell, path: '/members', validateSearch: parseForm, component: lazyRouteComponent(() => import('../features/members/page'), 'MembersPage') });
+export const rolesRoute = createRoute({ getParentRoute: () => shell, path: '/roles', validateSearch: parseForm, component: lazyRouteComponent(() => import('../features/roles/page'), 'RolesPage') });
+export const priceBooksRoute = createRoute({ getParentRoute: () => shell, path: '/price-books', component: lazyRouteComponent(priceBooks, 'PriceBooksPage') });
+export const newPriceBookRoute = createRoute({ getParentRoute: () => shell, path: '/price-books/new', component: lazyRouteComponent(priceBooks, 'NewPriceBookPage') });
+export const priceBookRoute = createRoute({ getParentRoute: () => shell, path: '/price-books/$id', validateSearch: parseDocumentSearch, component: lazyRouteComponent(priceBooks, 'PriceBookPage') });
+export const pricesRoute = createRoute({ getParentRoute: () => shell, path: '/prices', validateSearch: parseEffective, component: lazyRouteComponent(() => import('../features/prices/page'), 'PricesPage') });
+export const priceGroupsRoute = createRoute({ getParentRoute: () => shell, path: '/price-groups', validateSearch: parseForm, component: lazyRouteComponent(() => import('../features/price_groups/page'), 'PriceGroupsPage') });
+export const statementsRoute = createRoute({ getParentRoute: () => shell, path: '/statements', validateSearch: parseStatement, component: lazyRouteComponent(() => import('../features/statements/page'), 'StatementsPage') });
+export const issuersRoute = createRoute({ getParentRoute: () => shell, path: '/issuers', validateSearch: parseIssuers, component: lazyRouteComponent(() => import('../features/issuers/page'), 'IssuersPage') });
+export const sessionsRoute = createRoute({ getParentRoute: () => shell, path: '/sessions', component: lazyRouteComponent(() => import('../features/sessions/page'), 'SessionsPage') });
+export const auditRoute = createRoute({ getParentRoute: () => shell, path: '/audit', validateSearch: parseAudit, component: lazyRouteComponent(() => import('../features/audit/page'), 'AuditPage') });
+export const alertsRoute = createRoute({ getParentRoute: () => shell, path: '/alerts', component: lazyRouteComponent(() => import('../features/alerts/page'), 'AlertsPage') });
+export const usageRoute = createRoute({ getParentRoute: () => shell, path: '/usage', validateSearch: parseUsage, component: lazyRouteComponent(() => import('../features/usage/page'), 'UsagePage') });
+export const secretReferencesRoute = createRoute({ getParentRoute: () => shell, path: '/secret-references', component: lazyRouteComponent(() => import('../features/secret_references/page'), 'SecretReferencesPage') });
+
 const tree = root.addChildren([
   signInRoute,
   shell.addChildren([
     homeRoute, keysRoute, promptsRoute, newPromptRoute, promptRoute, configsRoute, newConfigRoute, configRoute, modelsRoute, catalogueRoute, providersRoute, targetsRoute, explainRoute, dataPlanesRoute,
+    budgetsRoute, limitsRoute, teamsRoute, serviceAccountsRoute, membersRoute, rolesRoute, priceBooksRoute, newPriceBookRoute, priceBookRoute, pricesRoute, priceGroupsRoute, statementsRoute,
+    issuersRoute, sessionsRoute, auditRoute, alertsRoute, usageRoute, secretReferencesRoute,
   ]),
 ]);
 

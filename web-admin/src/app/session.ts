@@ -3,6 +3,7 @@ import { queryOptions, useQuery, type QueryClient } from '@tanstack/react-query'
 import { api, caller } from '../api/client';
 import { errorCode } from '../api/errors';
 import { boolean, list, nullable, object, optional, text, type Parsed } from '../api/parse';
+import { basePath } from './page_settings';
 
 export const parseSession = object({
   user: object({ id: text, email: text, name: optional(text, '') }),
@@ -53,19 +54,33 @@ export async function signIn(queryClient: QueryClient, email: string, password: 
   queryClient.setQueryData(sessionQuery.queryKey, session);
 }
 
-export async function signOut(queryClient: QueryClient): Promise<void> {
+/* Leaves for an identity provider, and comes back signed in. */
+export function signInAt(startUrl: string, to: string): void {
+  localStorage.setItem(SIGNED_IN, 'yes');
+  const address = new URL(startUrl, window.location.href);
+  address.searchParams.set('return_to', `${basePath.replace(/\/$/, '')}${to}`);
+  window.location.assign(address.href);
+}
+
+const parseEnd = nullable(object({ logout_url: optional(text, '') }));
+
+/* Where the person is signed out of the identity provider, too; null: there is no such place. */
+export async function signOut(queryClient: QueryClient): Promise<string | null> {
+  let next: string | null = null;
   try {
-    await api.delete('/session', () => undefined);
+    const url = (await api.delete('/session', parseEnd))?.logout_url ?? '';
+    if (/^https?:\/\//.test(url)) next = url;
   } catch (error) {
     if (errorCode(error) !== 'unauthenticated') throw error;
   }
   dropSession(queryClient);
+  return next;
 }
 
 /* Nothing of one person's stays for the next. */
 export function dropSession(queryClient: QueryClient): void {
   queryClient.setQueryData(sessionQuery.queryKey, forget());
-  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
+  queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' || queryKey.length > 1 });
   queryClient.getMutationCache().clear();
 }
 

@@ -6,7 +6,10 @@ import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router'
 import { useEffect } from 'react';
 import { describeError } from '../api/errors';
 import { caller } from '../api/client';
-import { BookIcon, CubeIcon, HomeIcon, KeyIcon, MoonIcon, PlaneIcon, PlugIcon, PromptIcon, PulseIcon, QuestionIcon, RouteIcon, ScreenIcon, SignOutIcon, SunIcon, WeirLogo, type Icon } from '../ui/icons';
+import {
+  BellIcon, BookIcon, ChartIcon, CoinIcon, CubeIcon, DoorIcon, GaugeIcon, HomeIcon, KeyIcon, ListIcon, LockIcon, MoonIcon, PercentIcon, PersonIcon, PlaneIcon, PlugIcon, PromptIcon, PulseIcon,
+  QuestionIcon, ReceiptIcon, RobotIcon, RouteIcon, ScreenIcon, ShieldIcon, SignOutIcon, SunIcon, TagIcon, TeamIcon, WeirLogo, type Icon,
+} from '../ui/icons';
 import { notifyFailure } from '../ui/notify';
 import { useMay, type Permission } from './permissions';
 import { chooseOrganization, signOut, useSession, type Session } from './session';
@@ -14,7 +17,9 @@ import classes from './shell.module.css';
 import { texts } from './shell_texts';
 
 type Place = {
-  to: '/' | '/keys' | '/prompts' | '/configs' | '/models' | '/catalogue' | '/providers' | '/targets' | '/explain' | '/data-planes';
+  to:
+    | '/' | '/keys' | '/prompts' | '/configs' | '/models' | '/catalogue' | '/providers' | '/targets' | '/explain' | '/data-planes' | '/usage' | '/alerts' | '/budgets' | '/limits'
+    | '/teams' | '/service-accounts' | '/members' | '/roles' | '/price-books' | '/price-groups' | '/statements' | '/issuers' | '/audit' | '/secret-references';
   label: string;
   icon: Icon;
   needs?: Permission; // to be offered it
@@ -22,18 +27,48 @@ type Place = {
 
 const PLACES: { group: string | null; places: Place[] }[] = [
   { group: null, places: [{ to: '/', label: texts.home, icon: HomeIcon }] },
-  { group: texts.groups.use, places: [{ to: '/keys', label: texts.keys, icon: KeyIcon }, { to: '/prompts', label: texts.prompts, icon: PromptIcon, needs: 'prompt.read' }] },
-  { group: texts.groups.observe, places: [{ to: '/targets', label: texts.targets, icon: PulseIcon, needs: 'provider.read' }, { to: '/explain', label: texts.explain, icon: QuestionIcon, needs: 'routing.explain' }] },
+  { group: texts.groups.use, places: [{ to: '/keys', label: texts.keys, icon: KeyIcon, needs: 'key.read' }, { to: '/prompts', label: texts.prompts, icon: PromptIcon, needs: 'prompt.read' }] },
+  {
+    group: texts.groups.observe,
+    places: [
+      { to: '/usage', label: texts.usage, icon: ChartIcon, needs: 'usage.read' },
+      { to: '/alerts', label: texts.alerts, icon: BellIcon, needs: 'alert.read' },
+      { to: '/targets', label: texts.targets, icon: PulseIcon, needs: 'provider.read' },
+      { to: '/explain', label: texts.explain, icon: QuestionIcon, needs: 'routing.explain' },
+    ],
+  },
   {
     group: texts.groups.control,
     places: [
       { to: '/configs', label: texts.configs, icon: RouteIcon, needs: 'config.read' },
-      { to: '/models', label: texts.models, icon: CubeIcon },
-      { to: '/catalogue', label: texts.catalogue, icon: BookIcon },
-      { to: '/providers', label: texts.providers, icon: PlugIcon },
+      { to: '/models', label: texts.models, icon: CubeIcon, needs: 'model.read' },
+      { to: '/catalogue', label: texts.catalogue, icon: BookIcon, needs: 'model.read' },
+      { to: '/providers', label: texts.providers, icon: PlugIcon, needs: 'provider.read' },
     ],
   },
-  { group: texts.groups.system, places: [{ to: '/data-planes', label: texts.dataPlanes, icon: PlaneIcon }] },
+  {
+    group: texts.groups.govern,
+    places: [
+      { to: '/budgets', label: texts.budgets, icon: CoinIcon, needs: 'budget.read' },
+      { to: '/limits', label: texts.limits, icon: GaugeIcon, needs: 'limit.read' },
+      { to: '/price-books', label: texts.priceBook, icon: TagIcon, needs: 'price.read' },
+      { to: '/price-groups', label: texts.priceGroups, icon: PercentIcon, needs: 'price.read' },
+      { to: '/statements', label: texts.statements, icon: ReceiptIcon, needs: 'statement.read' },
+      { to: '/teams', label: texts.teams, icon: TeamIcon, needs: 'team.read' },
+      { to: '/members', label: texts.members, icon: PersonIcon, needs: 'member.read' },
+      { to: '/service-accounts', label: texts.serviceAccounts, icon: RobotIcon, needs: 'service_account.read' },
+      { to: '/roles', label: texts.roles, icon: ShieldIcon, needs: 'role.read' },
+      { to: '/issuers', label: texts.issuers, icon: DoorIcon, needs: 'issuer.read' },
+      { to: '/audit', label: texts.audit, icon: ListIcon, needs: 'audit.read' },
+    ],
+  },
+  {
+    group: texts.groups.system,
+    places: [
+      { to: '/data-planes', label: texts.dataPlanes, icon: PlaneIcon, needs: 'data_plane.read' },
+      { to: '/secret-references', label: texts.secretReferences, icon: LockIcon, needs: 'secret.read' },
+    ],
+  },
 ];
 
 const SCHEMES = [
@@ -77,7 +112,7 @@ function PersonMenu({ session: { user } }: { session: Session }) {
   const router = useRouter();
   const leave = useMutation({
     mutationFn: () => signOut(queryClient),
-    onSuccess: () => router.navigate({ to: '/sign-in' }),
+    onSuccess: (elsewhere) => (elsewhere ? window.location.assign(elsewhere) : router.navigate({ to: '/sign-in' })),
     onError: (error) => notifyFailure(describeError(error).title),
   });
   return (
@@ -100,6 +135,9 @@ function PersonMenu({ session: { user } }: { session: Session }) {
           ))}
         </Menu.RadioGroup>
         <Menu.Divider />
+        <Menu.Item leftSection={<ScreenIcon size={16} />} onClick={() => void router.navigate({ to: '/sessions' })}>
+          {texts.sessions}
+        </Menu.Item>
         <Menu.Item leftSection={<SignOutIcon size={16} />} onClick={() => leave.mutate()}>
           {texts.signOut}
         </Menu.Item>

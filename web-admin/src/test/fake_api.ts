@@ -31,6 +31,26 @@ export const session = {
   organizations: [{ id: 'org_1', name: 'Acme' }],
 };
 
+export const permissions = {
+  permissions: [
+    { name: 'key.read', text: 'See virtual keys', roles: ['platform_admin', 'owner', 'workspace_viewer'], organization: true, workspace: true },
+    { name: 'key.write', text: 'Make virtual keys', roles: ['platform_admin', 'owner'], organization: true, workspace: true },
+    { name: 'role.write', text: 'Make custom roles', roles: ['platform_admin', 'owner'], organization: true, workspace: false },
+  ],
+  roles: [
+    { key: 'owner', name: 'owner', scope: 'organization', text: 'Owns the organization' },
+    { key: 'billing', name: 'billing', scope: 'organization', text: 'Budgets and prices' },
+    { key: 'workspace_viewer', name: 'viewer', scope: 'workspace', text: 'Sees one workspace' },
+  ],
+  held: [] as unknown[],
+};
+
+/* A reader who is no administrator of the platform and holds these. */
+export const readerOf = (...held: string[]): Record<string, Handler> => ({
+  'GET /session': () => ({ body: { ...session, platform_admin: false } }),
+  'GET /permissions': () => ({ body: { ...permissions, held: [{ organization_id: 'org_1', workspace_id: null, permissions: held }] } }),
+});
+
 export const listOf = (...data: unknown[]): Answer => ({ body: { data, next_cursor: null } });
 
 export const keyRow = (name: string, more: Record<string, unknown> = {}) => ({
@@ -79,6 +99,15 @@ export const versionRow = (number: number, document: unknown, more: Record<strin
 const ready: Record<string, Handler> = {
   'GET /session': () => ({ body: session }),
   'POST /session': () => ({ body: session }),
+  'GET /permissions': () => ({ body: permissions }),
+  'GET /session/providers': () => ({ body: { password: true, providers: [] } }),
+  'GET /budgets': () => listOf(),
+  'GET /limits': () => listOf(),
+  'GET /teams': () => listOf(),
+  'GET /service-accounts': () => listOf(),
+  'GET /memberships': () => listOf(),
+  'GET /roles': () => listOf(),
+  'GET /price-groups': () => listOf(),
   'GET /keys': () => listOf(),
   'GET /models': () => listOf({ id: 'mdl_1', name: 'gpt-4o' }),
   'GET /workspaces': () => listOf({ id: 'ws_1', name: 'main' }),

@@ -1,4 +1,4 @@
-/* What tells routing configs from prompts. */
+/* What tells routing configs, prompts and price books from each other. */
 import type { ComponentType } from 'react';
 import type { Permission } from '../../app/permissions';
 import type { Icon } from '../../ui/icons';
@@ -31,6 +31,7 @@ export interface Kind {
   root: Root;
   pathRoot: string; // what the server's paths into a document begin with
   icon: Icon;
+  sharedOnly?: boolean; // always the organization's
   read: Permission;
   write: Permission;
   publish: Permission;

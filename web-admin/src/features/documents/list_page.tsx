@@ -22,9 +22,10 @@ interface ListProps {
   kind: Kind;
   name: (document: Document) => ReactNode; // a link to it
   extra?: Column<Document>[]; // stable
+  actions?: ReactNode;
 }
 
-export function DocumentListPage({ kind, name, extra }: ListProps) {
+export function DocumentListPage({ kind, name, extra, actions }: ListProps) {
   const may = useMay();
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(listQuery(kind.root));
   const documents = useMemo(() => data?.pages.flatMap((page) => page.data), [data]);
@@ -45,12 +46,12 @@ export function DocumentListPage({ kind, name, extra }: ListProps) {
     [name, extra],
   );
   const button = may(kind.write) && (
-    <LinkButton to={kind.root === '/configs' ? '/configs/new' : '/prompts/new'} leftSection={<PlusIcon size={16} />}>
+    <LinkButton to={`${kind.root}/new`} leftSection={<PlusIcon size={16} />}>
       {kind.texts.create}
     </LinkButton>
   );
   return (
-    <Page title={kind.texts.title} lead={kind.texts.lead} actions={button}>
+    <Page title={kind.texts.title} lead={kind.texts.lead} actions={<>{actions}{button}</>}>
       {error && <ErrorNotice error={error} onRetry={() => void refetch()} />}
       {documents?.length === 0 ? (
         <EmptyState icon={kind.icon} title={kind.texts.empty.title} action={button}>

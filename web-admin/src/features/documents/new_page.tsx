@@ -54,7 +54,7 @@ function FirstVersion({ kind, template, about, onFault, isTouched }: { kind: Kin
           dirty.current = false;
           setMade(true);
           notifyDone(texts.form.done(document.name));
-          void navigate({ to: kind.root === '/configs' ? '/configs/$id' : '/prompts/$id', params: { id: document.id } });
+          void navigate({ to: `${kind.root}/$id`, params: { id: document.id } });
         },
         onError: (error) => {
           if (error instanceof ApiError && (error.code === 'conflict' || error.param === 'name')) onFault(error.message);
@@ -92,7 +92,7 @@ export function NewDocumentPage({ kind }: { kind: Kind }) {
   const [fault, setFault] = useState<string | null>(null);
   const [about, setAbout] = useState<About>({ name: '', description: '', workspace: '', note: '' });
   const touched = useRef(false);
-  const places = [...(may(kind.write, null) ? [{ value: '', label: texts.shared }] : []), ...(workspaces ?? []).filter((one) => may(kind.write, one.id)).map((one) => ({ value: one.id, label: one.name }))];
+  const places = [...(may(kind.write, null) ? [{ value: '', label: texts.shared }] : []), ...(kind.sharedOnly ? [] : (workspaces ?? [])).filter((one) => may(kind.write, one.id)).map((one) => ({ value: one.id, label: one.name }))];
   const workspace = places.some((place) => place.value === about.workspace) ? about.workspace : (places[0]?.value ?? '');
   const set = (name: keyof About) => (event: { currentTarget: { value: string } }) => {
     const { value } = event.currentTarget;
@@ -105,7 +105,7 @@ export function NewDocumentPage({ kind }: { kind: Kind }) {
       <div className={classes.fields}>
         <TextInput label={texts.form.name} description={texts.form.nameHelp} placeholder={kind.texts.namePlaceholder} value={about.name} error={fault} onChange={set('name')} maxLength={100} autoComplete="off" autoFocus />
         <TextInput label={texts.form.description} value={about.description} onChange={set('description')} maxLength={1000} autoComplete="off" />
-        <NativeSelect label={texts.form.workspace} value={workspace} data={places} onChange={set('workspace')} />
+        {!kind.sharedOnly && <NativeSelect label={texts.form.workspace} value={workspace} data={places} onChange={set('workspace')} />}
         <NativeSelect label={texts.form.template} value={chosen} data={kind.templates.map(({ value, label }) => ({ value, label }))} onChange={(event) => (!touched.current || window.confirm(texts.leave.text)) && setChosen(event.currentTarget.value)} />
       </div>
       <FirstVersion

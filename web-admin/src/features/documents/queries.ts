@@ -3,7 +3,7 @@ import { api } from '../../api/client';
 import { nothing } from '../../api/parse';
 import { parseDocument, parseDocuments, parseVerdict, parseVersion, parseVersions } from './schema';
 
-export type Root = '/configs' | '/prompts';
+export type Root = '/configs' | '/prompts' | '/price-books';
 
 export const listQuery = (root: Root) =>
   infiniteQueryOptions({

@@ -7,13 +7,13 @@ import { CodeBlock } from '../../ui/code_block';
 import { ErrorNotice } from '../../ui/notices';
 import { modelNamesQuery } from '../models/queries';
 import { workspacesQuery } from '../workspaces/queries';
-import classes from './keys.module.css';
 import { useCreateKey, type NewKey } from './queries';
-import { NO_ROUTING, RoutingFields, type Routing } from './routing';
+import { QuotaFields, SettingsFields } from './fields';
 import type { CreatedKey } from './schema';
+import { fieldOfKey, NO_QUOTAS, quotasBody, settingsBody, settingsOf, validateQuotas, validateSettings, type Quotas, type Settings } from './settings';
 import { texts } from './texts';
 
-interface Values extends Routing {
+interface Values extends Settings, Quotas {
   name: string;
   models: string[];
   expiry: string;
@@ -48,28 +48,31 @@ function KeyForm({ create, onMade, onClose }: KeyFormProps) {
   const { data: known = [] } = useQuery(modelNamesQuery);
   const { data: workspaces = [] } = useQuery(workspacesQuery);
   const form = useForm<Values>({
-    initialValues: { name: '', models: ['*'], expiry: 'never', date: '', workspace: '', ...NO_ROUTING },
+    initialValues: { name: '', models: ['*'], expiry: 'never', date: '', workspace: '', ...settingsOf(null), ...NO_QUOTAS },
     validate: {
+      ...validateSettings,
+      ...validateQuotas,
       name: (value) => (value.trim() ? null : texts.form.needName),
       models: (value) => (value.length > 0 ? null : texts.form.needModels),
       date: (value, all) => (all.expiry !== 'date' || new Date(`${value}T23:59:59`).getTime() > Date.now() ? null : texts.form.needDate),
     },
   });
+  const fieldOfRefusal = ({ code, param }: ApiError) => {
+    const field = fieldOfKey(param);
+    return field !== null && field in form.values ? field : code === 'conflict' ? 'name' : null;
+  };
   const submit = form.onSubmit((values) => {
-    const key: NewKey = { name: values.name.trim(), models: values.models, expires_at: expiryOf(values) };
+    const key: NewKey = { name: values.name.trim(), models: values.models, expires_at: expiryOf(values), ...settingsBody(values, settingsOf(null)), ...quotasBody(values) };
     if (workspaces.length > 1) key.workspace_id = values.workspace || workspaces[0]!.id;
-    if (values.config.trim()) key.config = values.config.trim();
-    if (values.config_locked) key.config_locked = true;
-    if (values.tags.length > 0) key.tags = values.tags;
     create.mutate(key, {
       onSuccess: onMade,
       onError: (error) => {
-        if (error instanceof ApiError && error.param && error.param in form.values) form.setFieldError(error.param, error.message);
-        else if (error instanceof ApiError && error.code === 'conflict') form.setFieldError('name', error.message);
+        const field = error instanceof ApiError ? fieldOfRefusal(error) : null;
+        if (field !== null) form.setFieldError(field, error.message);
       },
     });
   });
-  const atField = create.error instanceof ApiError && (create.error.code === 'conflict' || (create.error.param !== null && create.error.param in form.values));
+  const atField = create.error instanceof ApiError && fieldOfRefusal(create.error) !== null;
   return (
     <form onSubmit={submit} noValidate>
       <Stack gap="md">
@@ -81,10 +84,10 @@ function KeyForm({ create, onMade, onClose }: KeyFormProps) {
           <NativeSelect {...form.getInputProps('expiry')} label={texts.form.expiry} data={texts.expiry} />
           {form.values.expiry === 'date' && <TextInput {...form.getInputProps('date')} label={texts.form.expiryDate} type="date" />}
         </Group>
-        <details open={form.errors.config !== undefined || form.errors.tags !== undefined || undefined} className={classes.more}>
-          <summary>{texts.form.more}</summary>
-          <RoutingFields form={form} />
-        </details>
+        <div>
+          <QuotaFields form={form} />
+          <SettingsFields form={form} />
+        </div>
         <Group justify="flex-end" gap="xs" mt="xs">
           <Button variant="default" onClick={onClose}>
             {texts.form.cancel}
@@ -98,7 +101,8 @@ function KeyForm({ create, onMade, onClose }: KeyFormProps) {
   );
 }
 
-function Made({ created, onClose }: { created: CreatedKey; onClose: () => void }) {
+/* Of a key that was made, and of one that got another secret. */
+export function Made({ created, onClose }: { created: CreatedKey; onClose: () => void }) {
   const { data: known = [] } = useQuery(modelNamesQuery);
   return (
     <Stack gap="md">
@@ -131,7 +135,7 @@ export function KeyDialog({ opened, onClose }: { opened: boolean; onClose: () =>
       opened={opened || created !== undefined}
       onClose={close}
       title={created ? texts.made.title(created.name) : texts.form.title}
-      size={created ? 'lg' : 'md'}
+      size="lg"
       closeOnClickOutside={false}
       closeOnEscape={!created}
       withCloseButton={!created}

@@ -1,4 +1,4 @@
-/* Signing in by e-mail and password. A throttled account is told how long to wait, and the clock runs. */
+/* Signing in by an identity provider, or by e-mail and password. A throttled account is told how long to wait, and the clock runs. */
 import { Button, Code, PasswordInput, Stack, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useDocumentTitle } from '@mantine/hooks';
@@ -10,6 +10,7 @@ import { signIn } from '../../app/session';
 import { WeirLogo } from '../../ui/icons';
 import { ErrorNotice, Notice } from '../../ui/notices';
 import classes from './sign_in.module.css';
+import { ProviderButtons, useProviders } from './providers';
 import { texts } from './texts';
 
 /* Seconds until `until`, counted down. */
@@ -43,11 +44,14 @@ function Refusal({ error, waitS }: { error: unknown; waitS: number }) {
   return <ErrorNotice error={error} />;
 }
 
-export function SignInPage() {
-  useDocumentTitle(`${texts.title} · Weir`);
+interface LocalFormProps {
+  to: string | undefined;
+  onEmail: (email: string) => void; // once it is written
+}
+
+function LocalForm({ to, onEmail }: LocalFormProps) {
   const queryClient = useQueryClient();
   const router = useRouter();
-  const { to } = useSearch({ from: '/sign-in' });
   const [pausedUntil, setPausedUntil] = useState<number | null>(null);
   const waitS = useCountdown(pausedUntil);
   const form = useForm({
@@ -68,28 +72,62 @@ export function SignInPage() {
     },
   });
   return (
+    <form onSubmit={form.onSubmit((values) => enter.mutate(values))} noValidate>
+      <Stack gap="md">
+        {enter.error && <Refusal error={enter.error} waitS={waitS} />}
+        <TextInput key={form.key('email')} {...form.getInputProps('email')} onBlur={(event) => onEmail(event.currentTarget.value.trim())} label={texts.email} type="email" name="email" autoComplete="username" autoFocus />
+        <PasswordInput key={form.key('password')} {...form.getInputProps('password')} label={texts.password} name="password" autoComplete="current-password" />
+        <Button type="submit" fullWidth loading={enter.isPending} disabled={waitS > 0}>
+          {texts.submit}
+        </Button>
+      </Stack>
+    </form>
+  );
+}
+
+/* Without passwords: which provider is whose, by the e-mail address. */
+function FindForm({ onEmail, none }: { onEmail: (email: string) => void; none: boolean }) {
+  const form = useForm({ mode: 'uncontrolled', initialValues: { email: '' }, validate: { email: (value) => (/@\S+\.\S+$/.test(value.trim()) ? null : texts.needEmail) } });
+  return (
+    <form onSubmit={form.onSubmit(({ email }) => onEmail(email.trim()))} noValidate>
+      <Stack gap="md">
+        <TextInput key={form.key('email')} {...form.getInputProps('email')} label={texts.email} type="email" name="email" autoComplete="username" />
+        {none && <Notice tone="warn" title={texts.noneFound} />}
+        <Button type="submit" fullWidth variant="default">
+          {texts.find}
+        </Button>
+      </Stack>
+    </form>
+  );
+}
+
+export function SignInPage() {
+  useDocumentTitle(`${texts.title} · Weir`);
+  const { to, organization } = useSearch({ from: '/sign-in' });
+  const [email, setEmail] = useState('');
+  const { providers, password, asked } = useProviders(organization, email);
+  return (
     <main className={classes.page}>
       <div className={classes.card}>
         <div className={classes.brand}>
           <WeirLogo size={34} />
           Weir
         </div>
-        <form className={classes.form} onSubmit={form.onSubmit((values) => enter.mutate(values))} noValidate>
+        <div className={classes.form}>
           <Title order={1}>{texts.title}</Title>
-          <p>{texts.lead}</p>
+          <p>{password ? texts.lead : texts.noPassword}</p>
           <Stack gap="md">
-            {enter.error && <Refusal error={enter.error} waitS={waitS} />}
-            <TextInput key={form.key('email')} {...form.getInputProps('email')} label={texts.email} type="email" name="email" autoComplete="username" autoFocus />
-            <PasswordInput key={form.key('password')} {...form.getInputProps('password')} label={texts.password} name="password" autoComplete="current-password" />
-            <Button type="submit" fullWidth loading={enter.isPending} disabled={waitS > 0}>
-              {texts.submit}
-            </Button>
+            {providers.length > 0 && <ProviderButtons providers={providers} to={to ?? '/'} />}
+            {providers.length > 0 && password && <span className={classes.or}>{texts.or}</span>}
+            {password ? asked && <LocalForm to={to} onEmail={setEmail} /> : <FindForm onEmail={setEmail} none={email !== '' && providers.length === 0} />}
           </Stack>
-        </form>
-        <p className={classes.hint}>
-          {texts.first} <Code>weir-control bootstrap-admin</Code>
-          {texts.firstEnd} <Code>--reset-password</Code> {texts.firstLast}
-        </p>
+        </div>
+        {password && (
+          <p className={classes.hint}>
+            {texts.first} <Code>weir-control bootstrap-admin</Code>
+            {texts.firstEnd} <Code>--reset-password</Code> {texts.firstLast}
+          </p>
+        )}
       </div>
     </main>
   );

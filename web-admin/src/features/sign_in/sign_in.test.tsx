@@ -61,3 +61,22 @@ test('a session that ended leads to the sign-in page and back', async () => {
   await signIn(user);
   await screen.findByRole('heading', { name: 'No keys yet' });
 });
+
+test('an identity provider is offered beside the password, or instead of it', async () => {
+  let password = true;
+  fakeApi({ 'GET /session/providers': ({ query }) => ({ body: { password, providers: query.get('domain') === 'example.test' ? [{ id: 'iss_1', name: 'Corporate', start_url: '/api/v1/session/oidc/iss_1/start' }] : [] } }) });
+  const { user, unmount } = open('/', { signedIn: false });
+  await user.type(await screen.findByLabelText('E-mail'), 'ada@example.test');
+  await user.tab();
+  await screen.findByRole('button', { name: 'Sign in with Corporate' }); // whose address it is, is known once it is written
+  expect(screen.getByLabelText('Password')).toBeTruthy();
+  unmount();
+
+  password = false;
+  const again = open('/', { signedIn: false });
+  await screen.findByText(/Passwords are switched off/);
+  expect(screen.queryByLabelText('Password')).toBeNull();
+  await again.user.type(screen.getByLabelText('E-mail'), 'ada@example.test');
+  await again.user.click(screen.getByRole('button', { name: 'Find my sign-in' }));
+  await screen.findByRole('button', { name: 'Sign in with Corporate' });
+});

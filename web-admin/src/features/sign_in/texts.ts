@@ -4,6 +4,11 @@ export const texts = {
   email: 'E-mail',
   password: 'Password',
   submit: 'Sign in',
+  by: (name: string) => `Sign in with ${name}`,
+  or: 'or',
+  find: 'Find my sign-in',
+  noneFound: 'No identity provider is known for this address.',
+  noPassword: 'Passwords are switched off here: sign in by your organization’s identity provider.',
   needEmail: 'Enter your e-mail address',
   needPassword: 'Enter your password',
   wrong: {

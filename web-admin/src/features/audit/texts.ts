@@ -1,0 +1,23 @@
+export const texts = {
+  title: 'Audit log',
+  lead: 'Every change and every sign-in, with who, from where, and what was before and after. Nothing in it is changed or deleted.',
+  empty: { title: 'Nothing is noted that fits', text: 'Take filters away to see more.' },
+  columns: { at: 'When', who: 'Who', action: 'What', object: 'About', address: 'From', actions: 'Actions' },
+  filters: { action: 'Action', actionPlaceholder: 'key.create', kind: 'Kind', any: 'Anything', object: 'Id', objectPlaceholder: 'key_…', from: 'First day', to: 'Last day' },
+  kinds: ['key', 'budget', 'limit', 'team', 'service_account', 'role', 'membership', 'user', 'session', 'provider', 'model', 'config', 'prompt', 'price_book', 'price_group', 'issuer', 'admin_token', 'workspace', 'organization', 'data_plane', 'catalogue_override'],
+  export: 'Export',
+  file: 'weir-audit.jsonl',
+  verify: {
+    title: 'Each entry is chained to the one before it by a hash.',
+    text: 'To prove that none was altered or taken out, verify the chain in the database, or an export of it:',
+    command: 'weir audit verify weir-audit.jsonl',
+    label: 'Verify',
+  },
+  details: { action: 'Details', label: (action: string, name: string) => `Details of ${action} ${name}`, title: (action: string) => action },
+  facts: { at: 'When', who: 'Who', address: 'From', object: 'About', request: 'Request', seq: 'Number', hash: 'Hash' },
+  changes: 'What changed',
+  change: { member: 'Member', before: 'Before', after: 'After' },
+  noChange: 'It tells of no members.',
+  absent: '–',
+  kindWord: (kind: string) => kind.replaceAll('_', ' '),
+};
