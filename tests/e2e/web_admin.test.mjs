@@ -144,13 +144,13 @@ test('after a reload the secret is nowhere', async () => {
 });
 
 test('a provider is tested from a data plane', async () => {
-  await page.getByRole('link', { name: 'Providers' }).click();
+  await page.getByRole('link', { name: 'Providers', exact: true }).click();
   await page.getByRole('button', { name: 'Test openai' }).click();
   await page.getByText(/Answered in \d+ ms, 1 model/).waitFor();
 });
 
 test('a provider of another kind is added with the fields that its kind has, and listed without its secrets', async () => {
-  await page.getByRole('link', { name: 'Providers' }).click();
+  await page.getByRole('link', { name: 'Providers', exact: true }).click();
   await page.getByRole('button', { name: 'Add provider' }).first().click();
   const dialog = page.getByRole('dialog');
   assert.equal(await dialog.getByLabel('Region').count(), 0); // not of the kind that is chosen first
@@ -329,7 +329,7 @@ test('a key goes by the config, and its request tells so', async () => {
   await page.getByRole('button', { name: 'Change from-the-browser' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByText('Routing and tags').click();
-  await dialog.getByLabel('Routing config').fill('from-the-browser@staging');
+  await dialog.getByRole('combobox', { name: 'Routing config', exact: true }).fill('from-the-browser@staging');
   await dialog.getByLabel('Tags').fill('gold');
   await page.keyboard.press('Enter');
   await dialog.getByRole('button', { name: 'Save' }).click();
@@ -379,7 +379,7 @@ test('explain shows the decisions that a request would meet, and sends none', as
   await page.getByRole('link', { name: 'Explain', exact: true }).click();
   await page.getByLabel('Whose request').selectOption({ label: await page.getByRole('option', { name: /^from-the-browser/ }).textContent() });
   await page.getByLabel('Header fields').fill('x-weir-metadata: {"plan": "pro"}');
-  await page.getByLabel('Routing config').selectOption('proposed');
+  await page.getByRole('combobox', { name: 'Routing config', exact: true }).selectOption('proposed');
   await write(page.getByRole('textbox', { name: 'Proposed document' }), {
     strategy: { mode: 'conditional', default: 'cheap', conditions: [{ query: { 'metadata.plan': { $eq: 'pro' } }, then: 'best' }] },
     targets: [{ name: 'best', strategy: { mode: 'fallback' }, targets: [{ provider: '@unreachable', override_params: { model: 'gpt-4o' } }, leaf] }, { name: 'cheap', ...leaf }],

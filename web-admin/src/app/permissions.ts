@@ -38,7 +38,7 @@ export type May = (permission: Permission, workspace?: string | null) => boolean
 
 export function useMay(): May {
   const session = useSession();
-  const held = useQuery(permissionsQuery).data?.held ?? NOTHING;
+  const held = useQuery({ ...permissionsQuery, enabled: session !== null }).data?.held ?? NOTHING; // nobody has none to ask for
   const { organization } = caller;
   return useCallback((permission, workspace) => session !== null && mayIn(session, held, organization, permission, workspace), [session, held, organization]);
 }
