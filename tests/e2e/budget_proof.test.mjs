@@ -89,7 +89,7 @@ async function watchLedger(uuid) {
 // Each client asks one of the data planes until it is refused for good; what is only not to be had now is asked for again.
 async function spend(key, maxTokens, { clients = CLIENTS, ports = proxies.map((p) => Number(new URL(p.url).port)), deadlineMs = 90000 } = {}) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
-  const count = { ok: 0, refused: 0, again: 0, broken: 0, other: new Map() };
+  const count = { ok: 0, refused: 0, again: 0, alone: 0, broken: 0, other: new Map() };
   const end = Date.now() + deadlineMs;
   const client = async (i) => {
     for (let n = i; ; n++) {
@@ -105,7 +105,10 @@ async function spend(key, maxTokens, { clients = CLIENTS, ports = proxies.map((p
         count.refused++;
         return;
       }
-      if (r.status === 503) count.again++;
+      if (r.status === 503) {
+        count.again++;
+        count.alone += /no control plane/.test(r.json?.error?.message) ? 1 : 0; // else it is held by others
+      }
       else if (r.status === 0) count.broken++;
       else count.other.set(`${r.status} ${r.json?.error?.code}`, (count.other.get(`${r.status} ${r.json?.error?.code}`) ?? 0) + 1);
       await pause(100 + Math.random() * 200);
