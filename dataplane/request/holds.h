@@ -59,7 +59,6 @@ struct holds {
     const struct snap_quota **quotas;
     size_t n_quotas;
     bool sought;
-    bool any_target; /* one of them depends on the target */
 };
 
 /* Made at first need; NULL: out of room. */

@@ -263,7 +263,6 @@ static bool take_anchor(struct request *r, const struct uuid *anchor)
                              "more than %u budgets and limits bind this request", QUOTAS_MAX);
         }
         s->quotas[s->n_quotas++] = q;
-        s->any_target = s->any_target || governed_by_target(q);
     }
     return true;
 }
@@ -440,6 +439,17 @@ bool governed_binds(struct request *r, const struct candidate *c, const struct s
     return true;
 }
 
+bool governed_is_tighter(const struct quota_view *a, const struct quota_view *b)
+{
+    return (unsigned __int128)a->remaining * b->amount <
+           (unsigned __int128)b->remaining * a->amount;
+}
+
+bool governed_is_exact(const struct request *r, const struct snap_quota *q)
+{
+    return r->env->exact && q->exact && q->rule.limit && exact_can(&q->rule);
+}
+
 static bool view_of(struct request *r, const struct snap_quota *q, size_t variant,
                     struct quota_view *ret)
 {
@@ -468,9 +478,7 @@ bool governed_tightest(struct request *r, enum quota_metric metric, struct quota
         size_t variants = meant ? governed_variants(r, q) : 0;
         for (size_t k = 0; k < variants; k++) {
             struct quota_view v;
-            if (view_of(r, q, k, &v) &&
-                (!found || (unsigned __int128)v.remaining * ret->amount <
-                               (unsigned __int128)ret->remaining * v.amount)) {
+            if (view_of(r, q, k, &v) && (!found || governed_is_tighter(&v, ret))) {
                 *ret = v;
                 found = true;
             }

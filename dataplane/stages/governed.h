@@ -20,6 +20,10 @@ size_t governed_variants(const struct request *r, const struct snap_quota *q);
 bool governed_binds(struct request *r, const struct candidate *c, const struct snap_quota *q,
                     size_t variant, struct str *ret_bucket);
 
+/* Is less left of `a` than of `b`, each as a part of its amount? */
+bool governed_is_tighter(const struct quota_view *a, const struct quota_view *b);
+/* Is it a limit that Redis counts here? */
+bool governed_is_exact(const struct request *r, const struct snap_quota *q);
 /* What is left of the tightest budget that binds the request whomever it goes to (METRIC_NONE: of
  * any metric). False: none does, or nothing is known of it. */
 bool governed_tightest(struct request *r, enum quota_metric metric, struct quota_view *ret);

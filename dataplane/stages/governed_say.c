@@ -13,7 +13,7 @@ struct str governed_amount(struct arena *a, enum quota_metric m, uint64_t amount
     return arena_str(a, (struct str){text, n});
 }
 
-/* As OpenAI writes them: "17ms", "6.5s", "1m0s", "2h30m0s". */
+/* As OpenAI writes them: "17ms", "7s", "1m0s", "2h30m0s". */
 static struct str duration(struct arena *a, int64_t ms)
 {
     ms = ms > 0 ? ms : 0;
@@ -54,9 +54,7 @@ static const struct hold *tightest(const struct request *r, bool limit, enum quo
             continue;
         }
         quota_view(h->account, &v);
-        bool tighter = !best || (unsigned __int128)v.remaining * ret->amount <
-                                    (unsigned __int128)ret->remaining * v.amount;
-        if (tighter) {
+        if (!best || governed_is_tighter(&v, ret)) {
             best = h;
             *ret = v;
         }
@@ -70,14 +68,12 @@ static bool tightest_exact(const struct request *r, enum quota_metric metric, bo
 {
     for (const struct exact_use *u = r->holds->exact; u; u = u->next) {
         for (size_t i = 0; u->told && i < u->n; i++) {
-            const struct exact_view *v = &u->views[i];
-            uint64_t amount = u->quotas[i]->rule.amount;
-            bool tighter = !found || (unsigned __int128)v->remaining * io->amount <
-                                         (unsigned __int128)io->remaining * amount;
-            if (u->quotas[i]->rule.metric == metric && tighter) {
-                *io = (struct quota_view){.amount = amount,
-                                          .remaining = v->remaining,
-                                          .reset_ms = (int64_t)u->told_ms + v->resets_in_ms};
+            const struct quota_rule *rule = &u->quotas[i]->rule;
+            struct quota_view v = {.amount = rule->amount,
+                                   .remaining = u->views[i].remaining,
+                                   .reset_ms = (int64_t)u->told_ms + u->views[i].resets_in_ms};
+            if (rule->metric == metric && (!found || governed_is_tighter(&v, io))) {
+                *io = v;
                 found = true;
             }
         }

@@ -2,7 +2,6 @@
  * its cost, out of each budget that binds it; a retry, a fallback, a hedge and a mirror like the
  * first. What a call of before left over serves the next one of the same request. Limits of models
  * and providers are counted here too. */
-#include "common/base/clock.h"
 #include "dataplane/request/pricing.h"
 #include "dataplane/stages/routing.h"
 #include "dataplane/stages/stages.h"
@@ -253,9 +252,7 @@ static enum verdict on_over(struct request *r, struct taking *t, struct quota_ac
             holds_undo(r, t->attempt);
             return route_downgrade(r, q->downgrade_model) ? TAKING_LEAVE : VERDICT_REJECT;
         }
-        struct quota_span span = quota_span_of(&q->rule, (int64_t)(clock_wall_ms() / 1000));
-        struct hold *h = holds_add_told(r, q, w.bucket, span.start_s);
-        return h && hold_part_add(h, t->attempt, w.amount, w.kept) ? VERDICT_NEXT : VERDICT_REJECT;
+        return taking_untaken(r, t, &w);
     }
     if (shorten(r, v, q, a)) {
         holds_undo_parts(r, t->attempt);

@@ -37,8 +37,7 @@ static bool note_part(const struct taking *t, struct hold *h, const struct want 
     return hold_part_add(h, t->attempt, w->amount, w->kept);
 }
 
-/* It is counted, but out of no lease: a soft budget, or its policy is to go on without. */
-static enum verdict go_untaken(struct request *r, struct taking *t, const struct want *w)
+enum verdict taking_untaken(struct request *r, const struct taking *t, const struct want *w)
 {
     if (w->quota->rule.limit) {
         return VERDICT_NEXT;
@@ -52,7 +51,7 @@ static enum verdict unavailable(struct request *r, struct taking *t, const struc
                                 bool occupied)
 {
     if (!occupied && w->quota->rule.when_unavailable == ABSENT_ALLOW) {
-        return go_untaken(r, t, w);
+        return taking_untaken(r, t, w);
     }
     governed_say_unavailable(r, w->quota, occupied);
     return VERDICT_REJECT;
@@ -112,7 +111,7 @@ static enum verdict take_one(struct request *r, struct taking *t)
         return VERDICT_NEXT; /* by Redis */
     }
     if (!w->quota->rule.limit && w->quota->rule.mode == MODE_SOFT) {
-        return go_untaken(r, t, w);
+        return taking_untaken(r, t, w);
     }
     struct hold *h = r->env->policy->quotas ? hold_of(r, w) : NULL;
     if (!h) {
@@ -150,27 +149,27 @@ static enum verdict go_on(struct request *r, struct taking *t, enum verdict v)
     return v == TAKING_LEAVE ? VERDICT_AGAIN : v;
 }
 
+/* The end of a taking that was parked, unless it waits again. */
+static void resume(struct request *r, struct taking *t, enum verdict v)
+{
+    if (v == VERDICT_WAIT) {
+        return;
+    }
+    if (t->done) {
+        t->done(r, &v);
+    }
+    request_resume(r, v);
+}
+
 static void on_answer(void *arg, enum quota_answer answer)
 {
     struct taking *t = arg;
     struct request *r = t->request;
     r->holds->waiting = false;
-    enum verdict v = go_on(r, t, answered(r, t, &r->holds->list[t->held], t->need, answer));
-    if (v != VERDICT_WAIT) {
-        if (t->done) {
-            t->done(r, &v);
-        }
-        request_resume(r, v);
-    }
+    resume(r, t, go_on(r, t, answered(r, t, &r->holds->list[t->held], t->need, answer)));
 }
 
 /* ---- limits that Redis counts ---- */
-
-static bool is_exact(const struct request *r, const struct want *w)
-{
-    return w->quota->exact && w->quota->rule.limit && r->env->exact && w->amount > 0 &&
-           exact_can(&w->quota->rule);
-}
 
 static bool was_given(const struct taking *t, const struct want *w)
 {
@@ -226,12 +225,7 @@ static void on_exact(void *arg, enum exact_answer answer, const struct exact_vie
         }
         v = go_first(r, t);
     }
-    if (v != VERDICT_WAIT) {
-        if (t->done) {
-            t->done(r, &v);
-        }
-        request_resume(r, v);
-    }
+    resume(r, t, v);
 }
 
 static struct exact_use *use_new(struct request *r, const struct taking *t)
@@ -254,7 +248,7 @@ static enum verdict ask_exact(struct request *r, struct taking *t)
     size_t n = 0;
     for (size_t i = 0; i < t->n && n < EXACT_ASKS_MAX; i++) {
         const struct want *w = &t->list[i];
-        if (!is_exact(r, w)) {
+        if (w->amount == 0 || !governed_is_exact(r, w->quota)) {
             continue;
         }
         u = u ? u : use_new(r, t);

@@ -29,6 +29,8 @@ struct taking {
 
 /* False: out of room, r->error. */
 bool taking_add(struct request *r, struct taking *t, const struct want *w);
+/* It is counted, but out of no lease: a soft budget, or one that lets the call go on without. */
+enum verdict taking_untaken(struct request *r, const struct taking *t, const struct want *w);
 /* Takes what is in the list; NEXT, WAIT (it resumes the request by itself), REJECT, or what on_over
  * said. */
 enum verdict taking_run(struct request *r, struct taking *t);

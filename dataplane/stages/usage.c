@@ -218,11 +218,6 @@ static void on_told(void *arg, enum quota_answer answer)
 
 /* ---- what Redis counts ---- */
 
-static bool is_exact(const struct request *r, const struct asked *a)
-{
-    return r->env->exact && a->quota->exact && a->quota->rule.limit && exact_can(&a->quota->rule);
-}
-
 static void on_exact(void *arg, enum exact_answer answer, const struct exact_view *views)
 {
     struct usage_look *u = arg;
@@ -233,7 +228,7 @@ static void on_exact(void *arg, enum exact_answer answer, const struct exact_vie
         return;
     }
     for (size_t i = 0; answer == EXACT_TAKEN && i < u->n && n < EXACT_ASKS_MAX; i++) {
-        if (is_exact(r, &u->list[i])) {
+        if (governed_is_exact(r, u->list[i].quota)) {
             u->list[i].exact = u->list[i].current = true;
             u->list[i].view = views[n++];
         }
@@ -250,7 +245,7 @@ static enum verdict look_exact(struct request *r, struct usage_look *u)
     size_t n = 0;
     for (size_t i = 0; i < u->n && n < EXACT_ASKS_MAX; i++) {
         const struct asked *a = &u->list[i];
-        if (is_exact(r, a)) {
+        if (governed_is_exact(r, a->quota)) {
             asks[n++] = (struct exact_ask){
                 .quota = a->quota->id, .bucket = a->bucket, .rule = &a->quota->rule};
         }
